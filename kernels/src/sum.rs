@@ -1,0 +1,31 @@
+//! Sums across lanes, with one fixed shape.
+//!
+//! Lane `i` goes to accumulator `i mod 8`, in ascending order of `i`; the eight accumulators are then added as a tree:
+//! `((a0+a4)+(a2+a6)) + ((a1+a5)+(a3+a7))`. Every build, CPU and lane layout adds in this order.
+
+use crate::simd::LANE_CHUNK;
+
+/// Adds eight accumulators in the fixed order.
+///
+/// ```
+/// assert_eq!(barloom_kernels::sum::tree(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), 36.0);
+/// ```
+#[inline(always)]
+pub fn tree(a: &[f64; LANE_CHUNK]) -> f64 {
+    ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+}
+
+/// Sum of a row of lanes.
+///
+/// # Panics
+/// When the row is not a whole number of chunks.
+pub fn row_sum(row: &[f64]) -> f64 {
+    assert_eq!(row.len() % LANE_CHUNK, 0, "a row is a whole number of lane chunks");
+    let mut acc = [0.0; LANE_CHUNK];
+    for chunk in row.chunks_exact(LANE_CHUNK) {
+        for (a, &x) in acc.iter_mut().zip(chunk) {
+            *a += x;
+        }
+    }
+    tree(&acc)
+}

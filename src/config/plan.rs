@@ -1,0 +1,199 @@
+//! The plan as run: one trial's settings after defaults, units and checks. No defaults live here.
+//!
+//! `_bps` became `_frac` once, closed choices are enums, and whatever this build cannot do was refused before.
+
+/// Everything the engine needs to know about one trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnginePlan {
+    /// Starting wallet, USDT.
+    pub initial_capital_usdt: f64,
+    /// Maker fee as a fraction of notional; negative is a rebate.
+    pub maker_fee_frac: f64,
+    /// Taker fee as a fraction of notional.
+    pub taker_fee_frac: f64,
+    /// Mark at the mark-price close where there is one (`general.mark_source = "mark"`).
+    pub use_mark: bool,
+    /// How an opening order gets its quantity.
+    pub sizing: Sizing,
+    /// Equity that sizing refers to.
+    pub sizing_equity: SizingEquity,
+    /// Slippage of taker fills.
+    pub slippage: Slippage,
+    /// Fill rules.
+    pub execution: ExecutionPlan,
+    /// Funding rules.
+    pub funding: FundingPlan,
+    /// No new entry after more than this many consecutive missing bars (semantics 1.6); 0: off.
+    pub max_stale_bars: u32,
+    /// How often the accounting invariants of semantics 4.9 are checked.
+    pub check_invariants: CheckInvariants,
+}
+
+/// `sizing.method`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sizing {
+    /// A notional in USDT at the decision's close.
+    FixedNotional {
+        /// USDT.
+        notional_usdt: f64,
+    },
+    /// A fraction of equity.
+    FixedFraction {
+        /// Fraction of sizing equity.
+        fraction: f64,
+    },
+}
+
+/// `sizing.sizing_equity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SizingEquity {
+    /// Equity at the decision's close.
+    Equity,
+    /// Wallet balance at the decision's close.
+    Wallet,
+    /// Initial capital.
+    Initial,
+}
+
+/// Slippage in basis points as a function of participation (semantics 2.8):
+/// `clamp((a + b·f(π))·R, min, max)`. With `b_bps = 0` no volume is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slippage {
+    /// `f`.
+    pub shape: SlippageShape,
+    /// Constant part, bps.
+    pub a_bps: f64,
+    /// Coefficient of participation, bps.
+    pub b_bps: f64,
+    /// Lower clamp, bps.
+    pub min_bps: f64,
+    /// Upper clamp, bps.
+    pub max_bps: f64,
+    /// Factor on stop fills.
+    pub stop_mult: f64,
+    /// Which volume participation refers to.
+    pub volume_ref: VolumeRef,
+    /// `R` of a NORMAL bar.
+    pub regime_mult_normal: f64,
+}
+
+/// `slippage_costs.shape`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlippageShape {
+    /// `√π`.
+    Sqrt,
+    /// `π`.
+    Linear,
+    /// `π²`.
+    Square,
+}
+
+/// `slippage_costs.volume_ref`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VolumeRef {
+    /// Volume of the bar in which the fill happens.
+    ExecBar,
+    /// Mean of the last up to 96 present bars through the decision bar.
+    Trailing,
+    /// The smaller of the two.
+    MinExecTrailing,
+}
+
+/// Fill rules.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExecutionPlan {
+    /// Order of events in a bar.
+    pub sequencing: Sequencing,
+    /// Life of entries from rules and tables, in bars (at least 1).
+    pub entry_ttl_bars: u32,
+    /// κ of semantics 2.4, `0..=1`.
+    pub stop_overshoot: f64,
+    /// Stop loss and take profit both reachable in one bar.
+    pub bracket_policy: BracketPolicy,
+    /// When a resting limit order fills.
+    pub limit_rule: LimitRule,
+    /// Take profits as limit or market orders.
+    pub tp_kind: TakeProfitKind,
+    /// Clamp fill prices into `[low, high]`.
+    pub clamp_to_bar: bool,
+    /// Round fill prices to the tick, adversely.
+    pub round_to_tick: bool,
+    /// What happens to open positions at the end.
+    pub end_of_run: EndOfRun,
+    /// Haircut of a series that ends without a known delisting, fraction.
+    pub delist_haircut_frac: f64,
+    /// Consecutive missing bars after which such a series is settled.
+    pub delist_after_missing_bars: u32,
+}
+
+/// `execution.sequencing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sequencing {
+    /// Semantics 1.5.
+    Phased,
+    /// Stops of carried positions over the whole bar before any market order.
+    StopsFirstBar,
+}
+
+/// `execution.bracket_policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BracketPolicy {
+    /// The stop loss fills.
+    Pessimistic,
+    /// The path O-H-L-C if `H−O ≤ O−L`, else O-L-H-C.
+    Adaptive,
+}
+
+/// `execution.limit_rule`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LimitRule {
+    /// Price must trade one tick through the limit.
+    Through,
+    /// Touching the limit is enough.
+    Touch,
+}
+
+/// `execution.tp_kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeProfitKind {
+    /// A resting reduce-only limit order.
+    Limit,
+    /// A market order triggered by touch.
+    Market,
+}
+
+/// `execution.end_of_run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndOfRun {
+    /// Positions stay open and are marked.
+    Mark,
+    /// Positions are closed at the last close, taker fee and slippage.
+    Close,
+}
+
+/// Funding rules (semantics 3.3).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FundingPlan {
+    /// Whether funding is settled at all.
+    pub enabled: bool,
+    /// Who pays at the boundary.
+    pub boundary: FundingBoundary,
+}
+
+/// `funding.boundary`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FundingBoundary {
+    /// Positions held just before τ.
+    HeldBefore,
+}
+
+/// `general.check_invariants`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckInvariants {
+    /// Never.
+    Off,
+    /// Once, at the end of the run.
+    End,
+    /// After every bar.
+    EveryBar,
+}

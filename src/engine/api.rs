@@ -1,0 +1,322 @@
+//! What goes into the bar loop and what comes out of it: signals of a tile, order intents, fills, and the recorder.
+
+use crate::market::Tile;
+
+/// Signals of one trial over one tile. Masks are `[row][word]`, bit = symbol id; a missing mask is all zero.
+///
+/// Levels, read at each close (contract 4): the engine turns them into orders for the next open.
+#[derive(Clone, Copy, Default)]
+pub struct SignalTile<'a> {
+    /// Long entry is true at this close.
+    pub long_entry: Option<&'a [u64]>,
+    /// Long exit is true at this close.
+    pub long_exit: Option<&'a [u64]>,
+    /// Short entry is true at this close.
+    pub short_entry: Option<&'a [u64]>,
+    /// Short exit is true at this close.
+    pub short_exit: Option<&'a [u64]>,
+    /// Values that are needed only where something is decided.
+    pub values: Option<&'a dyn PointValues>,
+    /// Explicit orders decided in this tile, sorted by `(bar, order_id)`.
+    pub intents: &'a [OrderIntent],
+}
+
+/// Values a signal gives for one decision; read only at closes where an entry is decided.
+pub trait PointValues {
+    /// Stop loss and take profit of an entry decided at `row` of the tile.
+    fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels;
+}
+
+/// Stop loss and take profit that an entry carries.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AttachedLevels {
+    /// Absolute prices; `NaN`: none.
+    Prices {
+        /// Stop-loss trigger price, USDT.
+        stop_loss_px: f64,
+        /// Take-profit price, USDT.
+        take_profit_px: f64,
+    },
+    /// The rule gave no usable distance (`NaN` or ≤ 0): the entry is rejected with this reason.
+    Rejected(&'static str),
+}
+
+/// Buy or sell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// +1.
+    Buy,
+    /// −1.
+    Sell,
+}
+
+impl Side {
+    /// `s` of the semantics: +1 for a buy, −1 for a sell.
+    #[inline]
+    pub fn sign(self) -> f64 {
+        match self {
+            Self::Buy => 1.0,
+            Self::Sell => -1.0,
+        }
+    }
+    /// The other side.
+    #[inline]
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Buy => Self::Sell,
+            Self::Sell => Self::Buy,
+        }
+    }
+    /// `BUY` or `SELL`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Buy => "BUY",
+            Self::Sell => "SELL",
+        }
+    }
+}
+
+/// An explicit order (contract 3, `signals.kind = "orders"`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OrderIntent {
+    /// Bar whose close decided it, counted on the market's grid.
+    pub bar: u32,
+    /// Symbol id.
+    pub symbol: u32,
+    /// Order id: the row of the table.
+    pub order_id: u32,
+    /// Order type.
+    pub kind: OrderKind,
+    /// Side.
+    pub side: Side,
+    /// Quantity in base units; `NaN`: sizing decides.
+    pub qty: f64,
+    /// Stop-loss trigger, USDT; `NaN`: none.
+    pub stop_loss_px: f64,
+    /// Take-profit price, USDT; `NaN`: none.
+    pub take_profit_px: f64,
+    /// Life in bars after the decision; 0: unlimited.
+    pub ttl_bars: u32,
+    /// May only reduce a position.
+    pub reduce_only: bool,
+    /// Closes the whole position whatever its size.
+    pub close_position: bool,
+    /// Index into the run's tag table; `u32::MAX`: none.
+    pub tag: u32,
+}
+
+/// Order types of this build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderKind {
+    /// At the next open.
+    Market,
+}
+
+/// Id of orders the engine makes itself (stop losses, settlements).
+pub const NO_ORDER: u32 = u32::MAX;
+/// No tag.
+pub const NO_TAG: u32 = u32::MAX;
+
+/// Why a fill got its price (contract 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FillReason {
+    /// Market order that opens, adds or flips.
+    MarketEntry,
+    /// Market order that reduces or closes.
+    MarketExit,
+    /// Stop loss, trigger traded through inside the bar.
+    StopLoss,
+    /// Stop loss, bar opened beyond it.
+    StopLossGap,
+    /// Stop loss of a position opened in the same bar.
+    StopLossEntryBar,
+    /// Take profit inside the bar.
+    TakeProfit,
+    /// Take profit that the open had already passed.
+    TakeProfitOpen,
+    /// Take profit that was marketable when it arrived.
+    TakeProfitMarketable,
+    /// Settlement at a known delisting.
+    Delist,
+    /// Settlement of a series that ended.
+    SeriesEnd,
+    /// Closed because the run ended.
+    EndOfRun,
+}
+
+impl FillReason {
+    /// Name in the artifacts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MarketEntry => "market_entry",
+            Self::MarketExit => "market_exit",
+            Self::StopLoss => "sl",
+            Self::StopLossGap => "sl_gap",
+            Self::StopLossEntryBar => "sl_entry_bar",
+            Self::TakeProfit => "tp",
+            Self::TakeProfitOpen => "tp_open",
+            Self::TakeProfitMarketable => "tp_marketable",
+            Self::Delist => "delist",
+            Self::SeriesEnd => "series_end",
+            Self::EndOfRun => "end_of_run",
+        }
+    }
+}
+
+/// Maker or taker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liquidity {
+    /// Resting order.
+    Maker,
+    /// Crossing order.
+    Taker,
+}
+
+/// One execution, after it changed the account.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fill {
+    /// Bar in which it happened.
+    pub bar: u32,
+    /// Symbol id.
+    pub symbol: u32,
+    /// Order id, or [`NO_ORDER`].
+    pub order_id: u32,
+    /// Side.
+    pub side: Side,
+    /// Quantity, base units, positive.
+    pub qty: f64,
+    /// Fill price, USDT.
+    pub price: f64,
+    /// Price before slippage and rounding, after overshoot.
+    pub base_px: f64,
+    /// Maker or taker.
+    pub liquidity: Liquidity,
+    /// Fee, USDT; positive is a cost.
+    pub fee_usdt: f64,
+    /// Slippage applied, bps.
+    pub slippage_bps: f64,
+    /// Participation π; `NaN` where no volume was read or the reference volume is 0.
+    pub participation: f64,
+    /// Why it got its price.
+    pub reason: FillReason,
+    /// Realised PnL of the closed part, USDT.
+    pub realized_usdt: f64,
+    /// Position before, base units, signed.
+    pub position_before: f64,
+    /// Position after.
+    pub position_after: f64,
+    /// Average entry before (0 when flat).
+    pub avg_entry_before: f64,
+    /// Average entry after (0 when flat).
+    pub avg_entry_after: f64,
+    /// Tag index, or [`NO_TAG`].
+    pub tag: u32,
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStatus {
+    /// Executed in full.
+    Filled,
+    /// Never admitted; the reason says why.
+    Rejected,
+    /// Withdrawn; the reason says why.
+    Cancelled,
+    /// Its time to live ended.
+    Expired,
+    /// Decided on the last bar.
+    NeverActive,
+    /// Still waiting when the run ended.
+    Open,
+}
+
+impl OrderStatus {
+    /// Name in the artifacts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Filled => "filled",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::NeverActive => "never_active",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// An order and its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OrderEnd {
+    /// Order id: the table's row, or a running number for orders that come from masks.
+    pub order_id: u32,
+    /// Bar whose close decided it.
+    pub bar: u32,
+    /// Bar in which it ended.
+    pub end_bar: u32,
+    /// Symbol id.
+    pub symbol: u32,
+    /// Type.
+    pub kind: OrderKind,
+    /// Side.
+    pub side: Side,
+    /// Quantity asked for, base units (`NaN` when sizing gave none).
+    pub qty: f64,
+    /// Life in bars; 0: unlimited.
+    pub ttl_bars: u32,
+    /// How it ended.
+    pub status: OrderStatus,
+    /// Reason code, empty when filled.
+    pub reason: &'static str,
+    /// Tag index, or [`NO_TAG`].
+    pub tag: u32,
+}
+
+/// One funding settlement that moved the wallet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FundingPayment {
+    /// Bar in whose open phase it settled.
+    pub bar: u32,
+    /// Symbol id.
+    pub symbol: u32,
+    /// Index of the record on the market's tape.
+    pub record: u32,
+    /// Signed change of the wallet, USDT.
+    pub cash_usdt: f64,
+}
+
+/// Marks of one account over consecutive bars, one value per bar.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkRows<'a> {
+    /// First bar.
+    pub bar0: usize,
+    /// Wallet at the close, USDT.
+    pub wallet_usdt: &'a [f64],
+    /// Unrealised PnL at the close, USDT.
+    pub unrealized_usdt: &'a [f64],
+    /// Equity at the close: wallet + unrealised, USDT.
+    pub equity_usdt: &'a [f64],
+    /// Σ|q|·M, USDT.
+    pub gross_usdt: &'a [f64],
+    /// Σq·M, USDT.
+    pub net_usdt: &'a [f64],
+    /// Symbols with a position.
+    pub positions: &'a [u32],
+}
+
+/// Receives what happens to one account, in event order; the bar loop is generic over it.
+///
+/// Events of a tile arrive one by one; then the marks of the tile's bars arrive at once. Settlements and the closing
+/// of positions at the end of the run are fills like any other.
+pub trait Recorder {
+    /// A fill was booked.
+    fn fill(&mut self, fill: &Fill);
+    /// Funding was booked.
+    fn funding(&mut self, payment: &FundingPayment);
+    /// An order ended. Only called when [`Recorder::WANTS_ORDERS`].
+    fn order_end(&mut self, end: &OrderEnd);
+    /// The account was marked at these bars.
+    fn marks(&mut self, rows: &MarkRows<'_>);
+    /// Whether order ends are wanted; a sweep does without.
+    const WANTS_ORDERS: bool;
+}

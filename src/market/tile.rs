@@ -1,0 +1,191 @@
+//! A tile: a few hundred bars of all selected symbols, hot in the cache and shared by all trials of a worker.
+//!
+//! What flows: 5 price columns of the store (40 B per symbol-bar) come in once per tile; a mark column (8 B) and
+//! three bit masks are derived from them. Where every lane of the store is in use, the price columns are borrowed
+//! from the mapped file and only the derived ones are written.
+
+use super::{LANE_CHUNK, Market};
+
+/// Columns of a tile that are made, not borrowed; owned by a worker and reused for every tile.
+///
+/// Tiles must be loaded in bar order: the last mark of a symbol is carried from tile to tile.
+#[derive(Debug, Clone, Default)]
+pub struct TileBuffer {
+    copied: [Vec<f64>; 7],
+    mark: Vec<f64>,
+    carry: Vec<f64>,
+    present: Vec<u64>,
+    tradable: Vec<u64>,
+    next_bar: usize,
+}
+
+/// Bars `[bar0, bar0 + rows)` of a market. Panels are `[row][lane]`, masks `[row][word]` with bit = symbol id.
+#[derive(Debug, Clone, Copy)]
+pub struct Tile<'a> {
+    /// First bar, counted on the market's grid.
+    pub bar0: usize,
+    /// Number of bars.
+    pub rows: usize,
+    /// Lanes per row.
+    pub lanes: usize,
+    /// Words per row mask.
+    pub words: usize,
+    /// Number of symbols (lanes beyond are padding).
+    pub symbols: usize,
+    /// Open, `NaN` where the bar is missing.
+    pub open: &'a [f64],
+    /// High.
+    pub high: &'a [f64],
+    /// Low.
+    pub low: &'a [f64],
+    /// Close.
+    pub close: &'a [f64],
+    /// Volume, base units.
+    pub volume: &'a [f64],
+    /// Quote volume, where the market has it.
+    pub quote_volume: Option<&'a [f64]>,
+    /// Mark-price closes as the sources give them, `NaN` where missing.
+    pub mark_close: Option<&'a [f64]>,
+    /// Price positions are marked at (semantics 1.4): mark or close, carried over gaps, 0 before the first bar.
+    pub mark: &'a [f64],
+    /// Bit set: the symbol has this bar.
+    pub present: &'a [u64],
+    /// Bit set: the symbol has this bar and its volume is positive.
+    pub tradable: &'a [u64],
+}
+
+impl Tile<'_> {
+    /// Row of a panel column.
+    #[inline]
+    pub fn row<'b>(&self, column: &'b [f64], row: usize) -> &'b [f64] {
+        &column[row * self.lanes..][..self.lanes]
+    }
+    /// Whether bit `symbol` of row `row` is set in a mask.
+    #[inline]
+    pub fn bit(&self, mask: &[u64], row: usize, symbol: usize) -> bool {
+        mask[row * self.words + symbol / 64] >> (symbol % 64) & 1 != 0
+    }
+}
+
+impl TileBuffer {
+    /// Loads `rows` bars from `bar0` on. `use_mark`: mark at the mark column where there is one, else at the close.
+    ///
+    /// # Panics
+    /// When tiles are not loaded in bar order from bar 0, or reach beyond the grid.
+    pub fn load<'a>(&'a mut self, market: &'a Market, bar0: usize, rows: usize, use_mark: bool) -> Tile<'a> {
+        assert!(bar0 + rows <= market.grid.bars, "tile beyond the grid");
+        if bar0 == 0 {
+            self.next_bar = 0;
+            self.carry.clear();
+        }
+        assert_eq!(bar0, self.next_bar, "tiles are loaded in bar order");
+        self.next_bar = bar0 + rows;
+        let (lanes, words) = (market.lanes(), market.words());
+        self.carry.resize(lanes, 0.0);
+        let panels = &market.panels;
+        let identity = panels.lanes == lanes && market.lane_of.iter().enumerate().all(|(i, &lane)| i == lane);
+        let sources = [
+            Some(&panels.open),
+            Some(&panels.high),
+            Some(&panels.low),
+            Some(&panels.close),
+            Some(&panels.volume),
+            panels.quote_volume.as_ref(),
+            panels.mark.as_ref(),
+        ];
+        let first = (market.first_row + bar0) * panels.lanes;
+        if !identity {
+            for (buffer, source) in self.copied.iter_mut().zip(sources) {
+                let Some(source) = source else { continue };
+                gather_lanes(
+                    &source[first..][..rows * panels.lanes],
+                    panels.lanes,
+                    &market.lane_of,
+                    lanes,
+                    buffer,
+                );
+            }
+        }
+        let column = |i: usize| -> Option<&[f64]> {
+            let source = sources[i]?;
+            Some(if identity { &source[first..][..rows * lanes] } else { &self.copied[i][..rows * lanes] })
+        };
+        let (close, volume, mark_close) = (column(3).unwrap(), column(4).unwrap(), column(6));
+        self.mark.resize(rows * lanes, 0.0);
+        self.present.resize(rows * words, 0);
+        self.tradable.resize(rows * words, 0);
+        let marks = if use_mark { mark_close } else { None };
+        let symbols = market.symbols.len();
+        for row in 0..rows {
+            let span = row * lanes..(row + 1) * lanes;
+            let words = row * words..(row + 1) * words;
+            let mark = &mut self.mark[span.clone()];
+            carry_marks(&close[span.clone()], marks.map(|m| &m[span.clone()]), &mut self.carry, mark);
+            let present = &mut self.present[words.clone()];
+            presence(&close[span.clone()], &volume[span], symbols, present, &mut self.tradable[words]);
+        }
+        Tile {
+            bar0,
+            rows,
+            lanes,
+            words,
+            symbols,
+            open: column(0).unwrap(),
+            high: column(1).unwrap(),
+            low: column(2).unwrap(),
+            close,
+            volume,
+            quote_volume: column(5),
+            mark_close,
+            mark: &self.mark,
+            present: &self.present,
+            tradable: &self.tradable,
+        }
+    }
+}
+
+fn gather_lanes(source: &[f64], source_lanes: usize, lane_of: &[usize], lanes: usize, out: &mut Vec<f64>) {
+    let rows = source.len() / source_lanes;
+    out.resize(rows * lanes, f64::NAN);
+    for (from, to) in source.chunks_exact(source_lanes).zip(out.chunks_exact_mut(lanes)) {
+        for (slot, &lane) in to.iter_mut().zip(lane_of) {
+            *slot = from[lane];
+        }
+        to[lane_of.len()..].fill(f64::NAN);
+    }
+}
+
+fn carry_marks(close: &[f64], marks: Option<&[f64]>, carry: &mut [f64], out: &mut [f64]) {
+    match marks {
+        None => {
+            for ((slot, last), &close) in out.iter_mut().zip(carry.iter_mut()).zip(close) {
+                *last = if close.is_nan() { *last } else { close };
+                *slot = *last;
+            }
+        }
+        Some(marks) => {
+            for (((slot, last), &close), &mark) in out.iter_mut().zip(carry.iter_mut()).zip(close).zip(marks)
+            {
+                let price = if mark.is_nan() { close } else { mark };
+                *last = if price.is_nan() { *last } else { price };
+                *slot = *last;
+            }
+        }
+    }
+}
+
+fn presence(close: &[f64], volume: &[f64], symbols: usize, present: &mut [u64], tradable: &mut [u64]) {
+    present.fill(0);
+    tradable.fill(0);
+    let chunks = close.chunks_exact(LANE_CHUNK).zip(volume.chunks_exact(LANE_CHUNK));
+    for (chunk, (close, volume)) in chunks.enumerate().take(symbols.div_ceil(LANE_CHUNK)) {
+        let (mut here, mut active) = (0u64, 0u64);
+        for i in 0..LANE_CHUNK {
+            here |= u64::from(!close[i].is_nan()) << i;
+            active |= u64::from(volume[i] > 0.0) << i;
+        }
+        let shift = chunk * LANE_CHUNK % 64;
+        present[chunk * LANE_CHUNK / 64] |= here << shift;
+        tradable[chunk * LANE_CHUNK / 64] |= (here & active) << shift;
+    }
+}
