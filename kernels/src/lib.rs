@@ -4,5 +4,6 @@
 //! I/O, no threads, no clock, no allocation. The same bits on SSE2, AVX2 and AVX-512: no fused multiply-add, no
 //! reordering, sums across lanes through one fixed tree ([`sum`]).
 
+pub mod account;
 pub mod simd;
 pub mod sum;

@@ -1,5 +1,16 @@
 //! The order of events in a bar, and nothing else (semantics 1.5).
 //!
-//! It must not know where signals come from nor what is done with the results. [`api`] is what goes in and comes out.
+//! It must not know where signals come from nor what is done with the results. [`api`] is what goes in and comes out;
+//! [`Account::step_tile`] is the bar loop and reads like the semantics; the phases are in a file each.
 
+mod account;
 pub mod api;
+mod calendar;
+mod close;
+mod fill;
+mod intrabar;
+mod open;
+mod run;
+
+pub use account::{Account, Venue};
+pub use run::{RunOptions, run_account};

@@ -29,31 +29,46 @@ impl StepGrid {
     fn steps_raw(&self, value: f64) -> f64 {
         if self.inverse > 0.0 { value * self.inverse } else { value / self.size }
     }
-    /// Snaps to the nearest step when within `max(1e-9, 8·2⁻⁵²·|k|)` of it (semantics 2.10).
+    /// `value` in steps: a whole number when it is on the grid, that is within `max(1e-9, 8·2⁻⁵²·|k|)` of one
+    /// (semantics 2.10), else the fraction. Comparing two of these compares prices "in whole ticks".
     #[inline]
-    fn snapped(k: f64) -> Option<f64> {
-        let nearest = k.round();
+    pub fn in_steps(&self, value: f64) -> f64 {
+        let k = self.steps_raw(value);
+        let whole = nearest_whole(k);
         let tolerance = (8.0 * f64::EPSILON * k.abs()).max(1e-9);
-        ((k - nearest).abs() <= tolerance).then_some(nearest)
+        if (k - whole).abs() <= tolerance { whole } else { k }
     }
     /// Steps of `value`, rounded down unless it is on the grid.
     #[inline]
     pub fn steps_floor(&self, value: f64) -> f64 {
-        let k = self.steps_raw(value);
-        Self::snapped(k).unwrap_or_else(|| k.floor())
+        let k = self.in_steps(value);
+        let whole = nearest_whole(k);
+        if whole > k { whole - 1.0 } else { whole }
     }
     /// Steps of `value`, rounded up unless it is on the grid.
     #[inline]
     pub fn steps_ceil(&self, value: f64) -> f64 {
-        let k = self.steps_raw(value);
-        Self::snapped(k).unwrap_or_else(|| k.ceil())
+        let k = self.in_steps(value);
+        let whole = nearest_whole(k);
+        if whole < k { whole + 1.0 } else { whole }
     }
     /// Steps of `value`, toward zero unless it is on the grid.
     #[inline]
     pub fn steps_toward_zero(&self, value: f64) -> f64 {
-        let k = self.steps_raw(value);
-        Self::snapped(k).unwrap_or_else(|| k.trunc())
+        if value < 0.0 { self.steps_ceil(value) } else { self.steps_floor(value) }
     }
+}
+
+/// Nearest whole number. Adding and taking away 2⁵² rounds in one addition; `f64::round` is a library call where the
+/// build's baseline has no rounding instruction, and this runs for every fill.
+#[inline]
+fn nearest_whole(k: f64) -> f64 {
+    const WHOLE_FROM: f64 = 4_503_599_627_370_496.0;
+    if k.abs() >= WHOLE_FROM {
+        return k;
+    }
+    let shift = WHOLE_FROM.copysign(k);
+    (k + shift) - shift
 }
 
 /// Trading rules of a symbol. `None` or 0 means "no such rule".
@@ -135,5 +150,21 @@ mod tests {
         assert_eq!(grid.value(3.0), 0.3);
         assert_eq!(StepGrid::new(5.0).value(3.0), 15.0);
         assert_eq!(StepGrid::new(0.05).value(7.0), 0.35);
+    }
+
+    #[test]
+    fn rounding_has_a_side_and_is_idempotent() {
+        for (size, raw) in [(0.1, 100.07), (0.01, 5.554_9), (1e-7, 1.234e-5), (5.0, 17.0), (0.003, 1.0)] {
+            let grid = StepGrid::new(size);
+            let (down, up) = (grid.value(grid.steps_floor(raw)), grid.value(grid.steps_ceil(raw)));
+            assert!(
+                down <= raw * (1.0 + 1e-12) && raw <= up * (1.0 + 1e-12) && up - down <= size * (1.0 + 1e-9)
+            );
+            assert_eq!(grid.steps_floor(down), grid.steps_ceil(down), "a value on the grid stays");
+            assert_eq!(grid.steps_toward_zero(-raw), -grid.steps_floor(raw));
+        }
+        assert_eq!(nearest_whole(-2.5), -2.0);
+        assert_eq!(nearest_whole(1e300), 1e300);
+        assert!(nearest_whole(f64::NAN).is_nan());
     }
 }

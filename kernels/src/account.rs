@@ -1,0 +1,131 @@
+//! One bar of an account: marking a row of positions, and finding the lanes whose levels a bar touches.
+
+use crate::simd::{LANE_CHUNK, Simd, SimdBase, dispatch, f64x8, level, prelude::*};
+use crate::sum::tree;
+
+/// What a row of positions is worth at its marks.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RowMarks {
+    /// Σ q·(M − entry).
+    pub unrealized: f64,
+    /// Σ |q|·M.
+    pub gross: f64,
+    /// Σ q·M.
+    pub net: f64,
+}
+
+/// Marks a row of positions.
+///
+/// Formula: `U = Σ q(M−p̄)`, `gross = Σ|q|M`, `net = Σ qM`, each summed by [`crate::sum::tree`]. Shape: one row of
+/// lanes, a whole number of chunks. Units: base units and USDT per unit in, USDT out. NaN: marks must be numbers
+/// (0 before a symbol's first bar). Source: semantics 4.3.
+///
+/// ```
+/// use barloom_kernels::account::mark_row;
+/// let (mut qty, mut entry, mut mark) = ([0.0; 8], [0.0; 8], [0.0; 8]);
+/// (qty[1], entry[1], mark[1]) = (-2.0, 100.0, 90.0);
+/// let row = mark_row(&qty, &entry, &mark);
+/// assert_eq!((row.unrealized, row.gross, row.net), (20.0, 180.0, -180.0));
+/// ```
+///
+/// # Panics
+/// When the rows differ in length or are not whole chunks.
+pub fn mark_row(qty: &[f64], entry: &[f64], mark: &[f64]) -> RowMarks {
+    assert_eq!(qty.len() % LANE_CHUNK, 0, "a row is a whole number of lane chunks");
+    assert!(entry.len() == qty.len() && mark.len() == qty.len(), "rows of one length");
+    dispatch!(level(), simd => mark_row_simd(simd, qty, entry, mark))
+}
+
+#[inline(always)]
+fn mark_row_simd<S: Simd>(simd: S, qty: &[f64], entry: &[f64], mark: &[f64]) -> RowMarks {
+    let zero = f64x8::splat(simd, 0.0);
+    let (mut unrealized, mut gross, mut net) = (zero, zero, zero);
+    let rows =
+        qty.chunks_exact(LANE_CHUNK).zip(entry.chunks_exact(LANE_CHUNK)).zip(mark.chunks_exact(LANE_CHUNK));
+    for ((qty, entry), mark) in rows {
+        let qty = f64x8::from_slice(simd, qty);
+        let entry = f64x8::from_slice(simd, entry);
+        let mark = f64x8::from_slice(simd, mark);
+        unrealized += qty * (mark - entry);
+        let value = qty * mark;
+        net += value;
+        gross += value.abs();
+    }
+    RowMarks { unrealized: tree(&unrealized.into()), gross: tree(&gross.into()), net: tree(&net.into()) }
+}
+
+/// Bits of the lanes with `low ≤ low_trigger` or `high ≥ high_trigger`.
+///
+/// Shape: rows of lanes in, one `u64` word per 64 lanes out. NaN: a missing bar touches nothing. Warm-up: none.
+///
+/// ```
+/// use barloom_kernels::account::touched;
+/// let (low, high) = ([9.0; 8], [11.0; 8]);
+/// let (mut below, mut above) = ([f64::NEG_INFINITY; 8], [f64::INFINITY; 8]);
+/// below[2] = 9.5;
+/// above[5] = 11.0;
+/// let mut bits = [0u64];
+/// touched(&low, &high, &below, &above, &mut bits);
+/// assert_eq!(bits[0], 0b10_0100);
+/// ```
+///
+/// # Panics
+/// When the rows differ in length, are not whole chunks, or the words are too few.
+pub fn touched(low: &[f64], high: &[f64], low_trigger: &[f64], high_trigger: &[f64], bits: &mut [u64]) {
+    assert_eq!(low.len() % LANE_CHUNK, 0, "a row is a whole number of lane chunks");
+    assert!(high.len() == low.len() && low_trigger.len() == low.len() && high_trigger.len() == low.len());
+    assert!(bits.len() * 64 >= low.len(), "one word per 64 lanes");
+    dispatch!(level(), simd => touched_simd(simd, low, high, low_trigger, high_trigger, bits));
+}
+
+#[inline(always)]
+fn touched_simd<S: Simd>(simd: S, low: &[f64], high: &[f64], below: &[f64], above: &[f64], bits: &mut [u64]) {
+    bits.fill(0);
+    for chunk in 0..low.len() / LANE_CHUNK {
+        let at = chunk * LANE_CHUNK..(chunk + 1) * LANE_CHUNK;
+        let reached_low =
+            f64x8::from_slice(simd, &low[at.clone()]).simd_le(f64x8::from_slice(simd, &below[at.clone()]));
+        let reached_high =
+            f64x8::from_slice(simd, &high[at.clone()]).simd_ge(f64x8::from_slice(simd, &above[at]));
+        let hit = (reached_low | reached_high).to_bitmask();
+        bits[chunk * LANE_CHUNK / 64] |= hit << (chunk * LANE_CHUNK % 64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn marks_equal_the_naive_sum_in_the_fixed_order(values in proptest::collection::vec((-1e3..1e3f64, 1.0..1e3f64, 1.0..1e3f64), 24)) {
+            let qty: Vec<f64> = values.iter().map(|v| v.0).collect();
+            let entry: Vec<f64> = values.iter().map(|v| v.1).collect();
+            let mark: Vec<f64> = values.iter().map(|v| v.2).collect();
+            let naive = |f: &dyn Fn(usize) -> f64| {
+                let mut acc = [0.0; 8];
+                for i in 0..24 { acc[i % 8] += f(i); }
+                tree(&acc)
+            };
+            let row = mark_row(&qty, &entry, &mark);
+            prop_assert_eq!(row.unrealized, naive(&|i| qty[i] * (mark[i] - entry[i])));
+            prop_assert_eq!(row.gross, naive(&|i| (qty[i] * mark[i]).abs()));
+            prop_assert_eq!(row.net, naive(&|i| qty[i] * mark[i]));
+        }
+
+        #[test]
+        fn touched_equals_the_naive_test(values in proptest::collection::vec((0u8..5, 0u8..5, 0u8..5, 0u8..5), 72)) {
+            let col = |f: &dyn Fn(&(u8, u8, u8, u8)) -> u8| -> Vec<f64> {
+                values.iter().map(|v| if f(v) == 4 { f64::NAN } else { f64::from(f(v)) }).collect()
+            };
+            let (low, high, below, above) = (col(&|v| v.0), col(&|v| v.1), col(&|v| v.2), col(&|v| v.3));
+            let mut bits = [0u64; 2];
+            touched(&low, &high, &below, &above, &mut bits);
+            for i in 0..72 {
+                let naive = low[i] <= below[i] || high[i] >= above[i];
+                prop_assert_eq!(bits[i / 64] >> (i % 64) & 1 == 1, naive);
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The bar loop of a batch of accounts.
+
+use std::ops::Range;
+
+use super::api::{MarkRows, Recorder, SignalTile};
+use super::calendar::Calendar;
+use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingBoundary, Sequencing};
+use crate::execution::levels::Levels;
+use crate::execution::orders::OrderQueue;
+use crate::execution::rules::SymbolRules;
+use crate::market::{Market, Tile};
+use crate::portfolio::Book;
+
+/// What all accounts over one market share and none of them changes.
+#[derive(Debug)]
+pub struct Venue<'m> {
+    pub(super) market: &'m Market,
+    pub(super) run: Range<usize>,
+    pub(super) rules: Vec<SymbolRules>,
+}
+
+impl<'m> Venue<'m> {
+    /// The venue for a run over bars `run` of a market.
+    ///
+    /// # Panics
+    /// When the run reaches beyond the grid.
+    pub fn new(market: &'m Market, run: Range<usize>) -> Self {
+        assert!(run.end <= market.grid.bars, "the run reaches beyond the grid");
+        let rules = market.symbols.iter().map(|symbol| SymbolRules::new(&symbol.contract)).collect();
+        Self { market, run, rules }
+    }
+    /// Bars of the run.
+    pub fn run(&self) -> Range<usize> {
+        self.run.clone()
+    }
+    /// The market.
+    pub fn market(&self) -> &'m Market {
+        self.market
+    }
+}
+
+/// One bar: the venue, the columns of its tile, and the trailing volume where slippage needs one.
+#[derive(Clone, Copy)]
+pub(super) struct Bar<'t> {
+    pub(super) venue: &'t Venue<'t>,
+    pub(super) tile: &'t Tile<'t>,
+    pub(super) trailing_volume: Option<&'t [f64]>,
+    pub(super) row: usize,
+    pub(super) bar: usize,
+    /// Last bar of the run: nothing decided here can become active.
+    pub(super) is_last: bool,
+}
+
+impl Bar<'_> {
+    #[inline]
+    pub(super) fn px(&self, column: &[f64], symbol: usize) -> f64 {
+        column[self.row * self.tile.lanes + symbol]
+    }
+    #[inline]
+    pub(super) fn is_tradable(&self, symbol: usize) -> bool {
+        self.tile.bit(self.tile.tradable, self.row, symbol)
+    }
+}
+
+/// One account: its state, what waits, and the scratch of a tile.
+#[derive(Debug)]
+pub struct Account {
+    pub(super) plan: EnginePlan,
+    pub(super) book: Book,
+    pub(super) orders: OrderQueue,
+    pub(super) levels: Levels,
+    pub(super) calendar: Calendar,
+    pub(super) calendar_at: usize,
+    pub(super) funding_at: usize,
+    pub(super) consumed: Vec<Consumed>,
+    // Scratch: rebuilt every bar or tile.
+    pub(super) touched: Vec<u64>,
+    pub(super) opened: Vec<u64>,
+    pub(super) marks: MarkBuffers,
+}
+
+/// What this account already took of a symbol's volume in a bar (semantics 2.8).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Consumed {
+    pub(super) bar: u32,
+    pub(super) qty: f64,
+}
+
+/// Marks of a tile, one value per bar.
+#[derive(Debug, Default)]
+pub(super) struct MarkBuffers {
+    pub(super) wallet: Vec<f64>,
+    pub(super) unrealized: Vec<f64>,
+    pub(super) equity: Vec<f64>,
+    pub(super) gross: Vec<f64>,
+    pub(super) net: Vec<f64>,
+    pub(super) positions: Vec<u32>,
+}
+
+impl MarkBuffers {
+    fn clear(&mut self) {
+        self.wallet.clear();
+        self.unrealized.clear();
+        self.equity.clear();
+        self.gross.clear();
+        self.net.clear();
+        self.positions.clear();
+    }
+}
+
+impl Account {
+    /// An account that has not traded yet.
+    pub fn new(venue: &Venue<'_>, plan: &EnginePlan) -> Self {
+        let market = venue.market;
+        let (symbols, lanes) = (market.symbols.len(), market.lanes());
+        let book = Book::new(1, symbols, lanes, &[plan.initial_capital_usdt]);
+        let words = book.words();
+        Self {
+            orders: OrderQueue::new(words, 1, symbols.max(16)),
+            levels: Levels::new(lanes),
+            calendar: Calendar::new(market, &venue.run, &plan.execution),
+            calendar_at: 0,
+            funding_at: market.funding.first_from(venue.run.start),
+            consumed: vec![
+                Consumed { bar: u32::MAX, qty: 0.0 };
+                if plan.slippage.b_bps == 0.0 { 0 } else { lanes }
+            ],
+            touched: vec![0; words],
+            opened: vec![0; words],
+            marks: MarkBuffers::default(),
+            plan: plan.clone(),
+            book,
+        }
+    }
+    /// Whether fills need the trailing volume of [`crate::execution::volume::TrailingVolume`].
+    pub fn needs_trailing_volume(plan: &EnginePlan) -> bool {
+        plan.slippage.b_bps != 0.0 && plan.slippage.volume_ref != crate::config::plan::VolumeRef::ExecBar
+    }
+    /// Steps the account through a tile. Tiles come in bar order; bars outside the run are passed over.
+    ///
+    /// # Panics
+    /// When the trailing volume is needed and not given, or an invariant of semantics 4.9 does not hold.
+    pub fn step_tile<R: Recorder>(
+        &mut self,
+        venue: &Venue<'_>,
+        tile: &Tile<'_>,
+        trailing_volume: Option<&[f64]>,
+        signals: &SignalTile<'_>,
+        recorder: &mut R,
+    ) {
+        assert!(
+            trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
+            "trailing volume is needed"
+        );
+        let first = venue.run.start.max(tile.bar0);
+        let end = venue.run.end.min(tile.bar0 + tile.rows);
+        if first >= end {
+            return;
+        }
+        self.marks.clear();
+        let mut intents = signals.intents;
+        for number in first..end {
+            let (row, is_last) = (number - tile.bar0, number + 1 == venue.run.end);
+            let bar = Bar { venue, tile, trailing_volume, row, bar: number, is_last };
+            self.open_phase(&bar, recorder);
+            self.open_instant(&bar, recorder);
+            self.intrabar(&bar, recorder);
+            self.close_phase(&bar, signals, &mut intents, recorder);
+        }
+        let marks = &self.marks;
+        recorder.marks(&MarkRows {
+            bar0: first,
+            wallet_usdt: &marks.wallet,
+            unrealized_usdt: &marks.unrealized,
+            equity_usdt: &marks.equity,
+            gross_usdt: &marks.gross,
+            net_usdt: &marks.net,
+            positions: &marks.positions,
+        });
+    }
+    /// The carried positions' stops come before any market order (`stops_first_bar`, for parity with such engines).
+    pub(super) fn stops_come_first(&self) -> bool {
+        self.plan.execution.sequencing == Sequencing::StopsFirstBar
+    }
+    pub(super) fn closes_at_end(&self) -> bool {
+        self.plan.execution.end_of_run == EndOfRun::Close
+    }
+    pub(super) fn settles_funding(&self) -> bool {
+        match self.plan.funding.boundary {
+            FundingBoundary::HeldBefore => self.plan.funding.enabled,
+        }
+    }
+    pub(super) fn checks(&self, last_bar_of_run: bool) -> bool {
+        match self.plan.check_invariants {
+            CheckInvariants::Off => false,
+            CheckInvariants::End => last_bar_of_run,
+            CheckInvariants::EveryBar => true,
+        }
+    }
+    /// Positions and balances.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+}
+
+/// Calls `each` with every set bit of a mask, ascending.
+#[inline]
+pub(super) fn for_each_bit(mut word: u64, mut each: impl FnMut(u32)) {
+    while word != 0 {
+        each(word.trailing_zeros());
+        word &= word - 1;
+    }
+}

@@ -1,0 +1,52 @@
+//! One account over one market, tile by tile: what `barloom run` and a test do.
+
+use std::ops::Range;
+
+use super::account::{Account, Venue};
+use super::api::Recorder;
+use crate::config::plan::EnginePlan;
+use crate::execution::volume::TrailingVolume;
+use crate::market::{Market, TileBuffer};
+use crate::signals::SignalSource;
+
+/// How a run is cut and stopped; nothing here changes a result.
+pub struct RunOptions<'a> {
+    /// Bars per tile.
+    pub tile_bars: usize,
+    /// Called after every tile with the bars done; `false` stops the run.
+    pub on_tile: &'a mut dyn FnMut(usize) -> bool,
+}
+
+/// Steps one account over bars `run`; earlier bars only warm the signals. Trial 0 of `signals` decides.
+///
+/// # Errors
+/// [`crate::Error::Interrupted`] when `on_tile` says so.
+///
+/// # Panics
+/// When the run reaches beyond the grid or an invariant of semantics 4.9 does not hold.
+pub fn run_account<R: Recorder>(
+    market: &Market,
+    run: Range<usize>,
+    plan: &EnginePlan,
+    signals: &mut dyn SignalSource,
+    recorder: &mut R,
+    options: RunOptions<'_>,
+) -> crate::Result<Account> {
+    let venue = Venue::new(market, run.clone());
+    let mut account = Account::new(&venue, plan);
+    let mut buffer = TileBuffer::default();
+    let mut volume = TrailingVolume::default();
+    let mut bar = 0;
+    while bar < run.end {
+        let rows = options.tile_bars.max(1).min(run.end - bar);
+        let tile = buffer.load(market, bar, rows, plan.use_mark);
+        let trailing = Account::needs_trailing_volume(plan).then(|| volume.load(&tile));
+        signals.step(market, &tile);
+        account.step_tile(&venue, &tile, trailing, &signals.trial(0), recorder);
+        bar += rows;
+        if !(options.on_tile)(bar) {
+            return Err(crate::Error::Interrupted);
+        }
+    }
+    Ok(account)
+}

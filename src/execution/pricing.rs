@@ -1,0 +1,112 @@
+//! The price chain of a taker fill: base → slippage → adverse tick rounding (semantics 2.2, 2.8).
+
+use super::rules::SymbolRules;
+use crate::config::plan::{Slippage, SlippageShape};
+use crate::engine::api::Side;
+
+/// A priced fill.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Priced {
+    /// Price paid or received, USDT.
+    pub price_px: f64,
+    /// Slippage applied, bps.
+    pub slippage_bps: f64,
+    /// Participation π; `NaN` where none was computed.
+    pub participation: f64,
+}
+
+/// Slippage in bps of a taker fill that takes the bar's consumption to `consumed_qty + qty` (semantics 2.8).
+///
+/// A volume reference of 0 (forced closes only) gives the maximum. Returns bps and participation.
+///
+/// ```
+/// use barloom::config::plan::{Slippage, SlippageShape, VolumeRef};
+/// use barloom::execution::pricing::slippage_bps;
+/// let model = Slippage {
+///     shape: SlippageShape::Sqrt, a_bps: 1.0, b_bps: 30.0, min_bps: 0.5, max_bps: 200.0,
+///     stop_mult: 1.0, volume_ref: VolumeRef::ExecBar, regime_mult_normal: 1.0,
+/// };
+/// assert_eq!(slippage_bps(&model, 20.0, 2000.0, 1.0), (4.0, 0.01));
+/// ```
+#[inline]
+pub fn slippage_bps(
+    model: &Slippage,
+    consumed_and_own_qty: f64,
+    volume_ref_qty: f64,
+    regime_mult: f64,
+) -> (f64, f64) {
+    if model.b_bps == 0.0 {
+        return ((model.a_bps * regime_mult).clamp(model.min_bps, model.max_bps), f64::NAN);
+    }
+    if volume_ref_qty <= 0.0 || volume_ref_qty.is_nan() {
+        return (model.max_bps, f64::NAN);
+    }
+    let participation = consumed_and_own_qty / volume_ref_qty;
+    let shaped = match model.shape {
+        SlippageShape::Sqrt => participation.sqrt(),
+        SlippageShape::Linear => participation,
+        SlippageShape::Square => participation * participation,
+    };
+    let bps = ((model.a_bps + model.b_bps * shaped) * regime_mult).clamp(model.min_bps, model.max_bps);
+    (bps, participation)
+}
+
+/// Applies slippage and adverse rounding to a base price. `clamp` is the bar's `(low, high)` where fills are clamped.
+#[inline]
+pub fn taker_price(
+    rules: &SymbolRules,
+    side: Side,
+    base_px: f64,
+    bps: f64,
+    round_to_tick: bool,
+    clamp: Option<(f64, f64)>,
+) -> f64 {
+    let mut price = base_px * (1.0 + side.sign() * bps / 1e4);
+    if let Some((low, high)) = clamp {
+        price = price.max(low).min(high);
+    }
+    if round_to_tick { rules.round_fill(price, side) } else { price }
+}
+
+/// How a stop-market order with trigger `stop_px` meets a bar (semantics 2.4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StopHit {
+    /// Not reached.
+    No,
+    /// The bar opened at or beyond the trigger: base is the open.
+    Gap {
+        /// Base price.
+        base_px: f64,
+    },
+    /// Traded through inside the bar: base is the trigger plus the overshoot toward the bar's extreme.
+    Through {
+        /// Base price.
+        base_px: f64,
+    },
+}
+
+/// Tests a stop-market order against a bar. Touch triggers; a gap fills at the open, never better than the stop.
+#[inline]
+pub fn stop_hit(
+    rules: &SymbolRules,
+    side: Side,
+    stop_px: f64,
+    open: f64,
+    high: f64,
+    low: f64,
+    overshoot: f64,
+) -> StopHit {
+    let extreme = match side {
+        Side::Buy => high,
+        Side::Sell => low,
+    };
+    let s = side.sign();
+    let stop = rules.in_ticks(stop_px);
+    if s * (rules.in_ticks(open) - stop) >= 0.0 {
+        StopHit::Gap { base_px: open }
+    } else if s * (rules.in_ticks(extreme) - stop) >= 0.0 {
+        StopHit::Through { base_px: stop_px + overshoot * (extreme - stop_px) }
+    } else {
+        StopHit::No
+    }
+}

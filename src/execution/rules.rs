@@ -1,0 +1,88 @@
+//! Trading rules of a symbol as the engine reads them: rounding and admission (semantics 2.10).
+
+use crate::engine::api::Side;
+use crate::market::{Contract, StepGrid};
+
+/// Rounding, minimums and maximums of one symbol.
+#[derive(Debug, Clone, Copy)]
+pub struct SymbolRules {
+    /// Price grid, where the contract has one.
+    pub tick: Option<StepGrid>,
+    /// Quantity grid.
+    pub step: StepGrid,
+    min_qty: f64,
+    max_market_qty: f64,
+    min_notional_usdt: f64,
+}
+
+impl SymbolRules {
+    /// Rules of a contract.
+    pub fn new(contract: &Contract) -> Self {
+        Self {
+            tick: contract.tick,
+            step: contract.step,
+            min_qty: contract.min_qty,
+            max_market_qty: contract.max_qty.min(contract.market_max_qty),
+            min_notional_usdt: contract.min_notional_usdt,
+        }
+    }
+    /// Why an opening market order of `qty` would not be admitted at `price_px`.
+    #[inline]
+    pub fn opening_rejection(&self, qty: f64, price_px: f64) -> Option<&'static str> {
+        if qty <= 0.0 || qty < self.min_qty {
+            Some("min_qty")
+        } else if qty > self.max_market_qty {
+            Some("max_qty")
+        } else if qty * price_px < self.min_notional_usdt {
+            Some("min_notional")
+        } else {
+            None
+        }
+    }
+    /// Whether the opening leg of a fill at `base_px` meets the minimum notional (checked again at the fill).
+    #[inline]
+    pub fn meets_min_notional(&self, qty: f64, base_px: f64) -> bool {
+        qty * base_px >= self.min_notional_usdt
+    }
+    /// Whether a market order of `qty` is within the maximum.
+    #[inline]
+    pub fn within_max(&self, qty: f64) -> bool {
+        qty <= self.max_market_qty
+    }
+    /// A fill price, rounded against the trader: buys up, sells down.
+    #[inline]
+    pub fn round_fill(&self, price_px: f64, side: Side) -> f64 {
+        match (self.tick, side) {
+            (None, _) => price_px,
+            (Some(tick), Side::Buy) => tick.value(tick.steps_ceil(price_px)),
+            (Some(tick), Side::Sell) => tick.value(tick.steps_floor(price_px)),
+        }
+    }
+    /// A stop trigger: buys up, sells down.
+    pub fn round_stop(&self, price_px: f64, side: Side) -> f64 {
+        self.round_fill(price_px, side)
+    }
+    /// A limit price, never more aggressive than asked: buys down, sells up.
+    pub fn round_limit(&self, price_px: f64, side: Side) -> f64 {
+        self.round_fill(price_px, side.opposite())
+    }
+    /// A price in whole ticks where there is a grid, else as it is; only for comparing.
+    #[inline]
+    pub fn in_ticks(&self, price_px: f64) -> f64 {
+        self.tick.map_or(price_px, |tick| tick.in_steps(price_px))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_never_more_aggressive_than_asked() {
+        let rules = SymbolRules::new(&Contract { tick: Some(StepGrid::new(0.1)), ..Contract::default() });
+        assert_eq!(rules.round_limit(100.07, Side::Buy), 100.0);
+        assert_eq!(rules.round_limit(100.03, Side::Sell), 100.1);
+        assert_eq!(rules.round_fill(100.01, Side::Buy), 100.1);
+        assert_eq!(rules.round_stop(100.09, Side::Sell), 100.0);
+    }
+}
