@@ -1,6 +1,10 @@
 //! The plan as run: one trial's settings after defaults, units and checks. No defaults live here.
 //!
 //! `_bps` became `_frac` once, closed choices are enums, and whatever this build cannot do was refused before.
+//! A closed choice that is the same in the spec and in the plan is one type, with its config names by serde.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Everything the engine needs to know about one trial.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +49,8 @@ pub enum Sizing {
 }
 
 /// `sizing.sizing_equity`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum SizingEquity {
     /// Equity at the decision's close.
     Equity,
@@ -78,7 +83,8 @@ pub struct Slippage {
 }
 
 /// `slippage_costs.shape`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum SlippageShape {
     /// `√π`.
     Sqrt,
@@ -89,7 +95,8 @@ pub enum SlippageShape {
 }
 
 /// `slippage_costs.volume_ref`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum VolumeRef {
     /// Volume of the bar in which the fill happens.
     ExecBar,
@@ -127,7 +134,8 @@ pub struct ExecutionPlan {
 }
 
 /// `execution.sequencing`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Sequencing {
     /// Semantics 1.5.
     Phased,
@@ -136,7 +144,8 @@ pub enum Sequencing {
 }
 
 /// `execution.bracket_policy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum BracketPolicy {
     /// The stop loss fills.
     Pessimistic,
@@ -154,7 +163,8 @@ pub enum LimitRule {
 }
 
 /// `execution.tp_kind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum TakeProfitKind {
     /// A resting reduce-only limit order.
     Limit,
@@ -163,7 +173,8 @@ pub enum TakeProfitKind {
 }
 
 /// `execution.end_of_run`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum EndOfRun {
     /// Positions stay open and are marked.
     Mark,
@@ -188,7 +199,8 @@ pub enum FundingBoundary {
 }
 
 /// `general.check_invariants`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum CheckInvariants {
     /// Never.
     Off,
