@@ -1,1 +1,4 @@
 //! Room `data`.
+
+pub mod import;
+pub mod synth;
