@@ -13,6 +13,7 @@ mod contract;
 mod csv_table;
 mod fault;
 mod funding;
+pub mod import;
 mod listing;
 mod memory;
 mod mmap;
@@ -21,6 +22,7 @@ mod parquet_table;
 mod place;
 pub mod stamp;
 mod store;
+pub mod synth;
 mod table;
 
 use std::path::{Path, PathBuf};
