@@ -3,7 +3,30 @@
 //! Free functions over slices: inputs, then parameters, then state, then outputs. The caller owns every buffer. No
 //! I/O, no threads, no clock, no allocation. The same bits on SSE2, AVX2 and AVX-512: no fused multiply-add, no
 //! reordering, sums across lanes through one fixed tree ([`sum`]).
+//!
+//! # Conventions
+//!
+//! * A panel is `[row][lane]`, one row per bar, contiguous; `lanes` is a multiple of 8 ([`simd::LANE_CHUNK`]), unused
+//!   lanes are NaN throughout.
+//! * Indicators are *streams*: `name_state_len(lanes, …)` says how many `f64` of state to provide, zeroed state is the
+//!   start of the series, and the next call continues with the rows that follow. Where the rows are cut changes no bit.
+//! * NaN is a missing bar of that lane alone: the output is NaN there, the lane's state stays, and the indicator runs on
+//!   the series of present bars. With several inputs a lane is missing where any of them is.
+//! * A window's value is a function of the window's bars and of nothing else, bit for bit: no running sum that
+//!   subtracts, no anchor. Read [`stream`] for how.
+//! * Conditions are bit masks, `[row][word]`, bit = lane ([`elementwise`], [`cross`], [`bits`]).
+//!
+//! Lengths and parameters that do not fit are bugs of the caller and panic; a caller that takes them from a user checks
+//! them first.
 
 pub mod account;
+pub mod bits;
+pub mod cross;
+pub mod elementwise;
+pub mod momentum;
+pub mod moving;
+pub mod rolling;
 pub mod simd;
+pub mod stream;
 pub mod sum;
+pub mod volatility;

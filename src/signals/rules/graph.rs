@@ -1,0 +1,287 @@
+//! The expression graph: every distinct expression over the same bound values is one node.
+//!
+//! Nodes are numbers (panels) or masks. `NaN` never needs a third kind: what a boolean reads is remembered beside its
+//! mask while the graph is built ([`Truth`]), and a rule's final mask is `value & (nothing it read was NaN)`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
+
+use super::columns::Column;
+use super::ops::Kernel;
+use super::scalar::{BinaryOp, Comparison, UnaryOp};
+
+/// Index of a node; operands always come before the nodes that read them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct NodeId(u32);
+
+impl NodeId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A kernel as part of a key: two are the same when their names are.
+#[derive(Clone, Copy)]
+pub(super) struct KernelRef(pub(super) &'static Kernel);
+
+impl PartialEq for KernelRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+impl Eq for KernelRef {}
+impl Hash for KernelRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+/// What a node computes from its operands. Constants are kept as bits, so that equality is exact.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Op {
+    // Numbers.
+    Column(Column),
+    Const(u64),
+    Unary(UnaryOp, NodeId),
+    Binary(BinaryOp, NodeId, NodeId),
+    /// `yes` where the first mask is set, `no` where only the second is, else `NaN`.
+    Where {
+        value: NodeId,
+        valid: NodeId,
+        yes: NodeId,
+        no: NodeId,
+    },
+    /// The value of this many present bars ago.
+    Lag(NodeId, usize),
+    Kernel(KernelRef, Box<[NodeId]>, Box<[usize]>),
+    // Masks.
+    Present,
+    Compare(Comparison, NodeId, NodeId),
+    And(NodeId, NodeId),
+    Or(NodeId, NodeId),
+    Not(NodeId),
+}
+
+impl Op {
+    /// Operands, in order.
+    pub(super) fn operands(&self) -> Vec<NodeId> {
+        match self {
+            Self::Column(_) | Self::Const(_) | Self::Present => Vec::new(),
+            Self::Unary(_, a) | Self::Lag(a, _) | Self::Not(a) => vec![*a],
+            Self::Binary(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => vec![*a, *b],
+            Self::Where { value, valid, yes, no } => vec![*value, *valid, *yes, *no],
+            Self::Kernel(_, inputs, _) => inputs.to_vec(),
+        }
+    }
+
+    /// Whether the node is a mask.
+    pub(super) fn is_mask(&self) -> bool {
+        matches!(self, Self::Present | Self::Compare(..) | Self::And(..) | Self::Or(..) | Self::Not(_))
+    }
+
+    /// Whether its value depends on earlier bars, so that it cannot be computed at a single point.
+    pub(super) fn is_stateful(&self) -> bool {
+        matches!(self, Self::Lag(..) | Self::Kernel(..) | Self::Column(Column::FundingRate))
+    }
+}
+
+/// Mask of a boolean as far as it is known while building.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Logic {
+    Const(bool),
+    Mask(NodeId),
+}
+
+/// A boolean while the graph is built.
+#[derive(Debug, Clone)]
+pub(super) struct Truth {
+    logic: Logic,
+    /// Numbers it reads.
+    reads: BTreeSet<NodeId>,
+    /// Numbers of which the mask is known to be false where they are `NaN`.
+    implied: BTreeSet<NodeId>,
+}
+
+/// Nodes and the index that finds equal ones.
+#[derive(Default)]
+pub(super) struct Graph {
+    nodes: Vec<Op>,
+    index: HashMap<Op, NodeId>,
+}
+
+impl Graph {
+    pub(super) fn nodes(&self) -> &[Op] {
+        &self.nodes
+    }
+
+    fn node(&mut self, op: Op) -> NodeId {
+        if let Some(id) = self.index.get(&op) {
+            return *id;
+        }
+        let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
+        self.nodes.push(op.clone());
+        self.index.insert(op, id);
+        id
+    }
+
+    /// Value of a constant node.
+    pub(super) fn constant_of(&self, node: NodeId) -> Option<f64> {
+        match self.nodes[node.index()] {
+            Op::Const(bits) => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn constant(&mut self, value: f64) -> NodeId {
+        self.node(Op::Const(value.to_bits()))
+    }
+
+    pub(super) fn column(&mut self, column: Column) -> NodeId {
+        self.node(Op::Column(column))
+    }
+
+    pub(super) fn unary(&mut self, op: UnaryOp, a: NodeId) -> NodeId {
+        match self.constant_of(a) {
+            Some(x) => self.constant(op.apply(x)),
+            None => self.node(Op::Unary(op, a)),
+        }
+    }
+
+    pub(super) fn binary(&mut self, op: BinaryOp, a: NodeId, b: NodeId) -> NodeId {
+        match (self.constant_of(a), self.constant_of(b)) {
+            (Some(x), Some(y)) => self.constant(op.apply(x, y)),
+            _ => self.node(Op::Binary(op, a, b)),
+        }
+    }
+
+    /// `a` lagged; a constant has always been what it is.
+    pub(super) fn lag(&mut self, a: NodeId, bars: usize) -> NodeId {
+        if self.constant_of(a).is_some() { a } else { self.node(Op::Lag(a, bars)) }
+    }
+
+    pub(super) fn kernel(&mut self, kernel: &'static Kernel, inputs: &[NodeId], windows: &[usize]) -> NodeId {
+        let inputs = inputs.iter().map(|&input| self.series(input)).collect();
+        self.node(Op::Kernel(KernelRef(kernel), inputs, windows.into()))
+    }
+
+    /// A constant as a series, which is `NaN` at missing bars like every other; series as they are.
+    fn series(&mut self, a: NodeId) -> NodeId {
+        if self.constant_of(a).is_none() {
+            return a;
+        }
+        let present = self.node(Op::Present);
+        self.node(Op::Where { value: present, valid: present, yes: a, no: a })
+    }
+
+    pub(super) fn compare(&mut self, comparison: Comparison, a: NodeId, b: NodeId) -> Truth {
+        if let (Some(x), Some(y)) = (self.constant_of(a), self.constant_of(b)) {
+            let never = x.is_nan() || y.is_nan();
+            let reads = if never { BTreeSet::from([a, b]) } else { BTreeSet::new() };
+            let logic = Logic::Const(comparison.apply(x, y));
+            return Truth { logic, reads, implied: BTreeSet::new() };
+        }
+        let symmetric = matches!(comparison, Comparison::Eq | Comparison::Ne);
+        let (a, b) = if symmetric && b < a { (b, a) } else { (a, b) };
+        let mask = self.node(Op::Compare(comparison, a, b));
+        let reads: BTreeSet<NodeId> = [a, b].into_iter().filter(|&n| !self.is_number(n)).collect();
+        Truth { logic: Logic::Mask(mask), implied: reads.clone(), reads }
+    }
+
+    /// A constant that is not `NaN`, so that reading it says nothing.
+    fn is_number(&self, node: NodeId) -> bool {
+        self.constant_of(node).is_some_and(|x| !x.is_nan())
+    }
+
+    pub(super) fn not(&mut self, a: Truth) -> Truth {
+        let logic = match a.logic {
+            Logic::Const(value) => Logic::Const(!value),
+            Logic::Mask(mask) => Logic::Mask(self.node(Op::Not(mask))),
+        };
+        Truth { logic, reads: a.reads, implied: BTreeSet::new() }
+    }
+
+    pub(super) fn and(&mut self, a: Truth, b: Truth) -> Truth {
+        let logic = match (a.logic, b.logic) {
+            (Logic::Const(false), _) | (_, Logic::Const(false)) => Logic::Const(false),
+            (Logic::Const(true), other) | (other, Logic::Const(true)) => other,
+            (Logic::Mask(x), Logic::Mask(y)) => Logic::Mask(self.and_masks(x, y)),
+        };
+        Truth { logic, reads: &a.reads | &b.reads, implied: &a.implied | &b.implied }
+    }
+
+    pub(super) fn or(&mut self, a: Truth, b: Truth) -> Truth {
+        let logic = match (a.logic, b.logic) {
+            (Logic::Const(true), _) | (_, Logic::Const(true)) => Logic::Const(true),
+            (Logic::Const(false), other) | (other, Logic::Const(false)) => other,
+            (Logic::Mask(x), Logic::Mask(y)) => {
+                Logic::Mask(if x == y { x } else { self.node(Op::Or(x.min(y), x.max(y))) })
+            }
+        };
+        // A false constant does not read anything and leaves the other side's mask as it is.
+        let implied = match (a.logic, b.logic) {
+            (Logic::Const(false), _) => b.implied,
+            (_, Logic::Const(false)) => a.implied,
+            _ => &a.implied & &b.implied,
+        };
+        Truth { logic, reads: &a.reads | &b.reads, implied }
+    }
+
+    fn and_masks(&mut self, x: NodeId, y: NodeId) -> NodeId {
+        if x == y { x } else { self.node(Op::And(x.min(y), x.max(y))) }
+    }
+
+    /// Mask that is set where none of `reads` is `NaN`; `None`: nowhere.
+    fn valid(&mut self, reads: &BTreeSet<NodeId>) -> Option<NodeId> {
+        let mut mask = None;
+        for &node in reads {
+            if self.constant_of(node).is_some_and(f64::is_nan) {
+                return None;
+            }
+            let here = self.node(Op::Compare(Comparison::Eq, node, node));
+            mask = Some(match mask {
+                None => here,
+                Some(mask) => self.and_masks(mask, here),
+            });
+        }
+        Some(mask.unwrap_or_else(|| self.node(Op::Present)))
+    }
+
+    /// The mask of a rule: true, and nothing it read was `NaN`. `None`: never true.
+    pub(super) fn mask(&mut self, truth: &Truth) -> Option<NodeId> {
+        if truth.reads.iter().any(|&n| self.constant_of(n).is_some_and(f64::is_nan)) {
+            return None;
+        }
+        match truth.logic {
+            Logic::Const(false) => None,
+            Logic::Const(true) => self.valid(&truth.reads),
+            Logic::Mask(mask) => {
+                let open: BTreeSet<NodeId> = &truth.reads - &truth.implied;
+                if open.is_empty() {
+                    return Some(mask);
+                }
+                let valid = self.valid(&open)?;
+                Some(self.and_masks(mask, valid))
+            }
+        }
+    }
+
+    /// `yes` where `truth` holds, `no` where it does not, `NaN` where it read a `NaN`.
+    pub(super) fn choose(&mut self, truth: &Truth, yes: NodeId, no: NodeId) -> NodeId {
+        let Some(valid) = self.valid(&truth.reads) else { return self.constant(f64::NAN) };
+        if let (Logic::Const(value), true) = (truth.logic, truth.reads.is_empty()) {
+            return if value { yes } else { no };
+        }
+        match self.mask(truth) {
+            Some(value) => self.node(Op::Where { value, valid, yes, no }),
+            None => self.node(Op::Where { value: valid, valid, yes: no, no }),
+        }
+    }
+
+    /// The value of a boolean that reads no column; `NaN` makes it false.
+    pub(super) fn decided(&self, truth: &Truth) -> Option<bool> {
+        match truth.logic {
+            Logic::Const(value) => Some(value && truth.reads.is_empty()),
+            Logic::Mask(_) => None,
+        }
+    }
+}
