@@ -20,13 +20,19 @@
 //! them first.
 
 pub mod account;
+pub mod bands;
 pub mod bits;
 pub mod cross;
+pub mod cross_section;
 pub mod elementwise;
+pub mod macd;
 pub mod momentum;
 pub mod moving;
 pub mod rolling;
 pub mod simd;
 pub mod stream;
 pub mod sum;
+pub mod trend;
 pub mod volatility;
+pub mod volume;
+pub mod vwap;
