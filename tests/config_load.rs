@@ -137,7 +137,7 @@ fn an_unknown_key_names_the_nearest() {
         ("taker_fee_bps = 1", "taker_fee_bps", "did you mean `general.taker_fee_bps`?"),
         ("[sweep.random]\nsample = 1", "sweep.random.sample", "did you mean `sweep.random.samples`?"),
         ("[sizing]\nqqqqqqqqqqqq = 1", "sizing.qqqqqqqqqqqq", "`barloom schema` lists every key"),
-        ("[signals]\nfast = 1", "signals.fast", "`barloom schema` lists every key"),
+        ("[signals]\nzzzzzzzzzzzz = 1", "signals.zzzzzzzzzzzz", "`barloom schema` lists every key"),
     ] {
         assert_eq!(
             fault(text),

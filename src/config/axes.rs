@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Map, Number, Value};
 
-use super::keys::{Judged, display};
+use super::judge::display;
 use super::spec::{AxisSpec, RangeSpec, SweepSpec};
 use crate::Result;
 use crate::error::BadInput;
@@ -145,14 +145,14 @@ fn uniform(rng: &mut ChaCha8Rng) -> f64 {
 
 impl AxisSpec {
     /// Reads an axis as written and checks it; `key` is for the message, `random` allows a range without a step.
-    pub(super) fn judge(key: &str, value: &Value, random: bool) -> Judged<Self> {
+    pub(super) fn judge(key: &str, value: &Value, random: bool) -> Result<Self> {
         let spec = match value {
             Value::Array(values) => Self::List(values.clone()),
             Value::Object(_) => match serde_json::from_value::<RangeSpec>(value.clone()) {
                 Ok(range) => Self::Range(range),
-                Err(_) => return Err(axis_fault(key, value)),
+                Err(_) => return Err(axis_fault(key, value).into()),
             },
-            _ => return Err(axis_fault(key, value)),
+            _ => return Err(axis_fault(key, value).into()),
         };
         match &spec {
             Self::Range(range) if random => range.check(key, true)?,
@@ -162,7 +162,7 @@ impl AxisSpec {
     }
 
     /// Values that stand for all: those of a list or a stepped range, else the ends and a crooked one between them.
-    pub(super) fn probes(&self, key: &str) -> Judged<Vec<Value>> {
+    pub(super) fn probes(&self, key: &str) -> Result<Vec<Value>> {
         match self {
             Self::Range(range) if range.step.is_none() => {
                 range.check(key, true)?;
@@ -174,7 +174,7 @@ impl AxisSpec {
     }
 
     /// The values of a list or a stepped range.
-    fn values(&self, key: &str) -> Judged<Vec<Value>> {
+    fn values(&self, key: &str) -> Result<Vec<Value>> {
         match self {
             Self::List(values) => list_values(key, values),
             Self::Range(range) => range.values(key),
@@ -187,8 +187,9 @@ fn axis_fault(key: &str, value: &Value) -> BadInput {
 }
 
 impl RangeSpec {
-    fn check(&self, key: &str, random: bool) -> Judged<()> {
-        let fault = |found: String, expected: &str| Err(BadInput::expected(expected).key(key).found(found));
+    fn check(&self, key: &str, random: bool) -> Result<()> {
+        let fault =
+            |found: String, expected: &str| Err(BadInput::expected(expected).key(key).found(found).into());
         if !(self.from.is_finite() && self.to.is_finite() && self.from <= self.to) {
             return fault(format!("from {} to {}", self.from, self.to), "from ≤ to, both finite");
         }
@@ -210,17 +211,17 @@ impl RangeSpec {
         }
     }
 
-    fn values(&self, key: &str) -> Judged<Vec<Value>> {
+    fn values(&self, key: &str) -> Result<Vec<Value>> {
         self.check(key, self.log)?;
         let Some(step) = self.step else {
-            return Err(BadInput::expected("{from, to, step}").key(key).found("no step"));
+            return Err(BadInput::expected("{from, to, step}").key(key).found("no step").into());
         };
         let last = ((self.to - self.from) / step + STEP_TOLERANCE).floor() as u64;
         Ok((0..=last).map(|i| Value::from(self.from + i as f64 * step)).collect())
     }
 }
 
-fn list_values(key: &str, list: &[Value]) -> Judged<Vec<Value>> {
+fn list_values(key: &str, list: &[Value]) -> Result<Vec<Value>> {
     let kind = |value: &Value| match value {
         Value::Number(_) => Some(0),
         Value::String(_) => Some(1),
@@ -228,7 +229,7 @@ fn list_values(key: &str, list: &[Value]) -> Judged<Vec<Value>> {
         _ => None,
     };
     if list.is_empty() {
-        return Err(BadInput::expected("at least one value").key(key).found("an empty list"));
+        return Err(BadInput::expected("at least one value").key(key).found("an empty list").into());
     }
     let mut values = Vec::with_capacity(list.len());
     let mut seen = BTreeSet::new();
@@ -236,14 +237,16 @@ fn list_values(key: &str, list: &[Value]) -> Judged<Vec<Value>> {
         if kind(value).is_none() || kind(value) != kind(&list[0]) {
             return Err(BadInput::expected("numbers, strings or booleans, all of one kind")
                 .key(key)
-                .found(display(value)));
+                .found(display(value))
+                .into());
         }
         let value = plain_number(value);
         if !seen.insert(value.to_string()) {
             return Err(BadInput::expected("each value once")
                 .key(key)
                 .found(format!("{} again", display(&value)))
-                .fix("remove the repetition"));
+                .fix("remove the repetition")
+                .into());
         }
         values.push(value);
     }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::keys::{self, Judged};
+use super::judge::{amend, display};
+use super::keys;
 use super::parse;
 use super::spec::Spec;
 use crate::error::BadInput;
@@ -47,7 +48,7 @@ impl LoadedSpec {
 pub fn load(path: &Path, sets: &[(String, String)], lenient: bool) -> Result<LoadedSpec> {
     let tables = parse::read_file(path)?;
     let mut merge = Merge { doc: Spec::default().to_json(), warnings: Vec::new(), lenient };
-    merge.tables("", &tables).map_err(|bad| bad.file(path))?;
+    merge.tables("", &tables).map_err(|error| amend(error, |bad| bad.file(path)))?;
     for (key, text) in sets {
         merge.set_text(key, text)?;
     }
@@ -74,7 +75,7 @@ struct Merge {
 }
 
 impl Merge {
-    fn tables(&mut self, prefix: &str, tables: &Map<String, Value>) -> Judged<()> {
+    fn tables(&mut self, prefix: &str, tables: &Map<String, Value>) -> Result<()> {
         for (name, value) in tables {
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             if path == "$schema" {
@@ -86,7 +87,8 @@ impl Merge {
                     None => {
                         return Err(BadInput::expected("a table of keys")
                             .key(path)
-                            .found(keys::display(value)));
+                            .found(display(value))
+                            .into());
                     }
                 }
             } else if keys::resolve(&path).is_none() {
@@ -98,13 +100,15 @@ impl Merge {
         Ok(())
     }
 
-    fn set_text(&mut self, key: &str, text: &str) -> Judged<()> {
-        let named = |bad: BadInput| {
-            let fix = bad
-                .fix
-                .clone()
-                .map_or_else(|| "given by --set".into(), |fix| format!("{fix} (given by --set)"));
-            bad.fix(fix)
+    fn set_text(&mut self, key: &str, text: &str) -> Result<()> {
+        let named = |error: Error| {
+            amend(error, |bad| {
+                let fix = bad
+                    .fix
+                    .clone()
+                    .map_or_else(|| "given by --set".into(), |fix| format!("{fix} (given by --set)"));
+                bad.fix(fix)
+            })
         };
         let Some(target) = keys::resolve(key) else { return self.unknown(key).map_err(named) };
         let value = parse::set_value(key, text).map_err(named)?;
@@ -113,10 +117,10 @@ impl Merge {
         keys::set(&mut self.doc, key, &value).map_err(named)
     }
 
-    fn unknown(&mut self, path: &str) -> Judged<()> {
+    fn unknown(&mut self, path: &str) -> Result<()> {
         let bad = keys::unknown(path);
         if !self.lenient {
-            return Err(bad);
+            return Err(bad.into());
         }
         self.warnings.push(format!("`{path}`: unknown key ignored; {}", bad.fix.unwrap_or_default()));
         Ok(())

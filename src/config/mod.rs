@@ -5,10 +5,11 @@
 //! [`plan::EnginePlan`] that the engine runs. A key that asks for a feature this version lacks is refused, never
 //! ignored. This room must not know the market, the engine or what a rule expression means.
 //!
-//! Read next: [`spec`] for the keys and their defaults, `keys` for how a value is judged, [`plan`] for the result.
+//! Read next: [`spec`] for the keys and their defaults, `judge` for how a value is judged, [`plan`] for the result.
 
 mod axes;
 mod forms;
+mod judge;
 mod keys;
 mod load;
 mod parse;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Number, Value};
 
-use super::keys::{Judged, display};
+use super::judge::{amend, display};
 use crate::Result;
 use crate::error::{BadInput, io_error};
 
@@ -31,10 +31,10 @@ pub(super) fn read_file(path: &Path) -> Result<Map<String, Value>> {
             .found("a byte that is not UTF-8")
             .fix("save the file as UTF-8")
     })?;
-    parse(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|bad| bad.file(path).into())
+    parse(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|error| amend(error, |bad| bad.file(path)))
 }
 
-fn parse_toml(text: &str) -> Judged<Map<String, Value>> {
+fn parse_toml(text: &str) -> Result<Map<String, Value>> {
     let table: toml::Table = text.parse().map_err(|fault: toml::de::Error| {
         let at = fault.span().map_or(text.len(), |span| span.start.min(text.len()));
         let before = &text.as_bytes()[..at];
@@ -46,7 +46,7 @@ fn parse_toml(text: &str) -> Judged<Map<String, Value>> {
     table.into_iter().map(|(key, value)| Ok((key.clone(), from_toml(&key, value)?))).collect()
 }
 
-fn parse_json(text: &str) -> Judged<Map<String, Value>> {
+fn parse_json(text: &str) -> Result<Map<String, Value>> {
     let value: Value = serde_json::from_str(text).map_err(|fault| {
         let message = fault.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
@@ -54,7 +54,7 @@ fn parse_json(text: &str) -> Judged<Map<String, Value>> {
     })?;
     match value {
         Value::Object(tables) => Ok(tables),
-        other => Err(BadInput::expected("a JSON object of tables").found(display(&other))),
+        other => Err(BadInput::expected("a JSON object of tables").found(display(&other)).into()),
     }
 }
 
@@ -63,7 +63,7 @@ fn syntax_fault(language: &str, message: &str, line: u64, column: usize) -> BadI
 }
 
 /// TOML to JSON values; `key` is for the message.
-fn from_toml(key: &str, value: toml::Value) -> Judged<Value> {
+fn from_toml(key: &str, value: toml::Value) -> Result<Value> {
     Ok(match value {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(n) => Value::from(n),
@@ -71,10 +71,10 @@ fn from_toml(key: &str, value: toml::Value) -> Judged<Value> {
         toml::Value::Datetime(stamp) => Value::String(stamp.to_string()),
         toml::Value::Float(x) => match Number::from_f64(x) {
             Some(number) => Value::Number(number),
-            None => return Err(BadInput::expected("a finite number").key(key).found(x.to_string())),
+            None => return Err(BadInput::expected("a finite number").key(key).found(x.to_string()).into()),
         },
         toml::Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| from_toml(key, item)).collect::<Judged<_>>()?)
+            Value::Array(items.into_iter().map(|item| from_toml(key, item)).collect::<Result<_>>()?)
         }
         toml::Value::Table(table) => Value::Object(
             table
@@ -83,13 +83,13 @@ fn from_toml(key: &str, value: toml::Value) -> Judged<Value> {
                     let value = from_toml(&format!("{key}.{name}"), value)?;
                     Ok((name, value))
                 })
-                .collect::<Judged<_>>()?,
+                .collect::<Result<_>>()?,
         ),
     })
 }
 
 /// The right side of `--set key=value`: a TOML value, or else the text as it stands.
-pub(super) fn set_value(key: &str, text: &str) -> Judged<Value> {
+pub(super) fn set_value(key: &str, text: &str) -> Result<Value> {
     // The parser wants a document; two keys in it would be a line break smuggled into the value.
     match format!("value = {text}\n").parse::<toml::Table>() {
         Ok(mut table) if table.len() == 1 => match table.remove("value") {

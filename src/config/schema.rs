@@ -3,8 +3,8 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::keys;
 use super::spec::Spec;
+use super::{judge, keys};
 
 /// JSON Schema (draft 2020-12) of a config file: what `barloom schema` prints and `config/schema.json` holds.
 ///
@@ -13,9 +13,9 @@ use super::spec::Spec;
 pub fn schema() -> Value {
     let mut root = raw();
     keys::for_each_leaf(&mut root, &mut |_, leaf| {
-        let Some(note) = keys::version_note(leaf) else { return };
+        let Some(note) = judge::version_note(leaf) else { return };
         let description = leaf.get("description").and_then(Value::as_str).unwrap_or_default();
-        leaf["description"] = format!("{description} In this version only {note}.").into();
+        leaf["description"] = format!("{description} For now only {note}.").into();
     });
     root["title"] = "Barloom config".into();
     root["properties"]["$schema"] = json!({ "description": "Where this schema is.", "type": "string" });

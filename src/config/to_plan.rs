@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::axes::Axis;
+use super::judge::amend;
 use super::keys;
 use super::plan::{EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, Sizing, Slippage};
 use super::spec::{FundingBoundarySpec, LimitRuleSpec, MarkSource, SignalKind, SizingMethod, Spec};
@@ -170,7 +171,7 @@ impl Spec {
                     .into());
             }
             for value in values {
-                keys::judge(&path, value).map_err(|bad| bad.key(&at))?;
+                keys::judge(&path, value).map_err(|error| amend(error, |bad| bad.key(&at)))?;
             }
         }
         if self.sweep.is_random() {

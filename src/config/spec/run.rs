@@ -66,7 +66,7 @@ pub struct UniverseSpec {
     /// How membership is decided.
     #[schemars(extend("x-semantics" = "6", "x-accepted-now" = ["static"], "x-not-yet" = "the ranked universe is"))]
     pub mode: UniverseMode,
-    /// Members.
+    /// Symbols that are members at a time.
     #[schemars(extend("minimum" = 1, "x-unit" = "symbols", "x-semantics" = "6.2"))]
     pub size: u32,
     /// When members are chosen: `weekly`, `daily` or `bars:n`.
