@@ -5,10 +5,10 @@ use std::path::Path;
 
 use arrow_array::{Array, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use barloom::reporting::table::Cells;
-use barloom::reporting::{OutputFormat, RunReport, TableKind, write_run};
+use barloom::reporting::{OutputFormat, RunRecorder, RunReport, TableKind, check_invariants, write_run};
 use proptest::prelude::*;
 
-use crate::account::{example_8, tags};
+use crate::account::{example_8, market, tags};
 
 #[test]
 fn tables_have_the_columns_of_the_contract() {
@@ -120,6 +120,23 @@ fn all_formats_read_back_to_the_same_values() {
             }
         }
     }
+}
+
+#[test]
+fn an_account_that_did_nothing_has_empty_tables() {
+    let market = market(&[vec![100.0, 101.0]]);
+    let recorder = RunRecorder::new(1, market.grid, 0..2, 1000.0);
+    for (kind, rows) in TableKind::ALL.into_iter().zip([0, 0, 0, 1, 0, 1]) {
+        let table = kind.build(&recorder, &market, &[]);
+        assert_eq!(table.rows(), rows, "{kind:?}");
+        let parquet = bytes::Bytes::from(table.encode(OutputFormat::Parquet));
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(parquet).unwrap();
+        assert_eq!(reader.metadata().file_metadata().num_rows(), rows as i64, "{kind:?}");
+        assert_eq!(read_arrow(table.encode(OutputFormat::Arrow)).num_rows(), rows, "{kind:?}");
+        let csv = String::from_utf8(table.encode(OutputFormat::Csv)).unwrap();
+        assert_eq!(csv.lines().count(), rows + 1, "{kind:?}");
+    }
+    assert_eq!(check_invariants(&recorder, &market, false), [""; 0]);
 }
 
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
