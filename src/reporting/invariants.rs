@@ -112,8 +112,8 @@ fn replay(recorder: &RunRecorder, symbols: usize, findings: &mut Findings) -> Re
 /// I1, I4 and I5 at every bar: wallet = deposits + lines so far, equity = wallet + unrealised, flat is worth nothing.
 fn check_bars(recorder: &RunRecorder, findings: &mut Findings) {
     let (marks, lines) = (recorder.bar_marks(), ledger_lines(recorder));
-    let mut wallet_usdt = 0.0;
-    let mut next = 0;
+    let mut wallet_usdt = recorder.initial_capital_usdt();
+    let mut next = 1; // Line 0 is the deposit, booked before the first bar.
     for row in 0..marks.equity_usdt.len() {
         let bar = recorder.run().start + row;
         while let Some(line) = lines.get(next).filter(|line| line.bar <= bar) {
