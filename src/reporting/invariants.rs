@@ -44,9 +44,9 @@ pub fn check_invariants(recorder: &RunRecorder, market: &Market, use_mark: bool)
     check_bars(recorder, &mut findings);
     check_trades(recorder, market, &mut findings);
     if let (Some(&equity), Some(&unrealized)) =
-        (recorder.marks().equity_usdt.last(), recorder.marks().unrealized_usdt.last())
+        (recorder.bar_marks().equity_usdt.last(), recorder.bar_marks().unrealized_usdt.last())
     {
-        let last_bar = recorder.run().start + recorder.marks().equity_usdt.len() - 1;
+        let last_bar = recorder.run().start + recorder.bar_marks().equity_usdt.len() - 1;
         let (mut marked, mut value, mut pnl) = (0.0, replay.cash, CompensatedSum::default());
         for (symbol, &(position, average)) in replay.reported.iter().enumerate() {
             let open_usdt = if position == 0.0 {
@@ -111,9 +111,9 @@ fn replay(recorder: &RunRecorder, symbols: usize, findings: &mut Findings) -> Re
 
 /// I1, I4 and I5 at every bar: wallet = deposits + lines so far, equity = wallet + unrealised, flat is worth nothing.
 fn check_bars(recorder: &RunRecorder, findings: &mut Findings) {
-    let (marks, lines) = (recorder.marks(), ledger_lines(recorder));
-    let mut wallet_usdt = 0.0;
-    let mut next = 0;
+    let (marks, lines) = (recorder.bar_marks(), ledger_lines(recorder));
+    let mut wallet_usdt = recorder.initial_capital_usdt();
+    let mut next = 1; // Line 0 is the deposit, booked before the first bar.
     for row in 0..marks.equity_usdt.len() {
         let bar = recorder.run().start + row;
         while let Some(line) = lines.get(next).filter(|line| line.bar <= bar) {

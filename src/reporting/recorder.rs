@@ -89,7 +89,7 @@ impl RunRecorder {
         &self.orders
     }
     /// Marks from the first bar of the run on.
-    pub fn marks(&self) -> &MarkColumns {
+    pub fn bar_marks(&self) -> &MarkColumns {
         &self.marks
     }
     /// The streaming side.

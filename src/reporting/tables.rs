@@ -75,7 +75,7 @@ fn ids(count: usize) -> Cells<'static> {
 }
 
 fn equity(recorder: &RunRecorder) -> Table<'static> {
-    let (marks, first_bar) = (recorder.marks(), recorder.run().start);
+    let (marks, first_bar) = (recorder.bar_marks(), recorder.run().start);
     let rows = marks.equity_usdt.len();
     let mut curve = Curve::new(recorder.initial_capital_usdt());
     let (mut drawdown, mut state) = (Vec::with_capacity(rows), Vec::with_capacity(rows));

@@ -94,40 +94,41 @@ fn grouped(value: f64, decimals: usize) -> String {
     text + rest
 }
 
-/// A metric's value as people read it; `–` where undefined.
+/// Widest text of a metric's value; larger values are written with an exponent.
+const VALUE_WIDTH: usize = 13;
+
+/// A metric's value as people read it, at most 13 characters; `–` where undefined.
 pub fn metric_text(metric: Metric, value: Option<f64>) -> String {
     let Some(value) = value else { return "–".to_owned() };
-    if value.abs() >= 1e12 {
-        return format!("{value:.3e}");
-    }
-    match metric.unit() {
-        MetricUnit::Fraction => grouped(100.0 * value, 2) + "%",
-        MetricUnit::Percent => grouped(value, 2) + "%",
-        MetricUnit::Ratio => grouped(value, 3),
-        MetricUnit::Count => grouped(value, 0),
-        MetricUnit::Usdt => grouped(value, 2),
-        MetricUnit::Days => grouped(value, 1) + "d",
-        MetricUnit::Bars => grouped(value, 1),
-    }
+    let (value, decimals, suffix) = match metric.unit() {
+        MetricUnit::Fraction => (100.0 * value, 2, "%"),
+        MetricUnit::Percent => (value, 2, "%"),
+        MetricUnit::Ratio => (value, 3, ""),
+        MetricUnit::Count => (value, 0, ""),
+        MetricUnit::Usdt => (value, 2, ""),
+        MetricUnit::Days => (value, 1, "d"),
+        MetricUnit::Bars => (value, 1, ""),
+    };
+    let text = if value.abs() < 1e12 { grouped(value, decimals) + suffix } else { String::new() };
+    if text.is_empty() || text.len() > VALUE_WIDTH { format!("{value:.3e}{suffix}") } else { text }
 }
 
 /// All metrics in two columns of name and value; at most 80 characters wide.
 pub fn metrics_table(metrics: &Metrics) -> String {
-    let rows = METRIC_NAMES.len().div_ceil(2);
-    let cell = |index: usize| {
-        Metric::all().get(index).map_or((String::new(), String::new()), |&metric| {
-            (metric.name().to_owned(), metric_text(metric, metrics.get(metric)))
-        })
+    let (left, right) = Metric::all().split_at(METRIC_NAMES.len().div_ceil(2));
+    let name_width = |half: &[Metric]| half.iter().map(|m| m.name().len()).max().unwrap_or(0);
+    let (left_width, right_width) = (name_width(left), name_width(right));
+    let cell = |metric: Metric, name_width: usize| {
+        let value = metric_text(metric, metrics.get(metric));
+        format!("{:name_width$} {value:>VALUE_WIDTH$}", metric.name())
     };
-    let name_width = METRIC_NAMES.iter().map(|name| name.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for row in 0..rows {
-        let ((left, left_value), (right, right_value)) = (cell(row), cell(row + rows));
-        let value_width = (80 - 4) / 2 - name_width - 1;
-        let line = format!(
-            "{left:name_width$} {left_value:>value_width$}    {right:name_width$} {right_value:>value_width$}"
-        );
-        text.push_str(line.trim_end());
+    for (row, &metric) in left.iter().enumerate() {
+        text.push_str(&cell(metric, left_width));
+        if let Some(&metric) = right.get(row) {
+            text.push_str("    ");
+            text.push_str(&cell(metric, right_width));
+        }
         text.push('\n');
     }
     text
@@ -200,7 +201,9 @@ mod tests {
         assert_eq!(metric_text(Metric::TotalReturn, Some(-0.1234)), "-12.34%");
         assert_eq!(metric_text(Metric::Trades, Some(12_345.0)), "12,345");
         assert_eq!(metric_text(Metric::Sharpe, None), "–");
-        assert_eq!(metric_text(Metric::Cagr, Some(1e64)), "1.000e64");
+        assert_eq!(metric_text(Metric::Cagr, Some(1e64)), "1.000e66%");
+        assert_eq!(metric_text(Metric::FinalEquity, Some(12_345_678.9)), "12,345,678.90");
+        assert_eq!(metric_text(Metric::FinalEquity, Some(-12_345_678.9)), "-1.235e7");
     }
 
     #[test]

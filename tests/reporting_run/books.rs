@@ -1,0 +1,232 @@
+//! Trades, ledger, metrics and invariants.
+
+use barloom::engine::api::{Fill, FillReason, MarkRows, NO_TAG, Recorder, Side};
+use barloom::reporting::table::Cells;
+use barloom::reporting::tables::ledger_lines;
+use barloom::reporting::{Metric, RunRecorder, TableKind, TrialStats, check_invariants, trades};
+use proptest::prelude::*;
+
+use crate::account::{Account, close, example, example_8, market};
+
+#[test]
+fn example_8_makes_two_trades_and_the_flip_splits_its_fee() {
+    let (market, recorder) = example_8();
+    let trades = trades(&recorder, &market);
+    assert_eq!(trades.len(), 2);
+    let (long, short) = (&trades[0], &trades[1]);
+    assert_eq!((long.side, long.entry_bar, long.exit_bar, long.max_qty), (Side::Buy, 0, 3, 3.0));
+    assert_eq!((short.side, short.entry_bar, short.exit_bar, short.max_qty), (Side::Sell, 3, 4, 2.0));
+    assert_eq!((long.tag, short.tag), (0, NO_TAG));
+    for (found, expected) in [
+        (long.entry_px, 102.0),
+        (long.exit_px, 100.0),
+        (long.gross_usdt, -6.0),
+        (long.fees_usdt, 0.1 + 0.053 + 0.055 + 0.095),
+        (long.net_usdt, -6.303),
+        (long.return_frac, -6.303 / 306.0),
+        (long.mae_frac, 95.0 / 102.0 - 1.0),
+        (long.mfe_frac, 111.0 / 102.0 - 1.0),
+        (short.entry_px, 95.0),
+        (short.exit_px, 90.0),
+        (short.gross_usdt, 10.0),
+        (short.fees_usdt, 0.095 + 0.09),
+        (short.net_usdt, 9.815),
+        (short.mae_frac, -(96.0 / 95.0 - 1.0)),
+        (short.mfe_frac, 1.0 - 90.0 / 95.0),
+    ] {
+        close(found, expected);
+    }
+    let metrics = recorder.metrics();
+    for (metric, expected) in [
+        (Metric::Trades, 2.0),
+        (Metric::Wins, 1.0),
+        (Metric::Losses, 1.0),
+        (Metric::ProfitFactor, 9.815 / 6.303),
+        (Metric::AvgBarsHeld, 2.0),
+        (Metric::TotalFees, 0.488),
+        (Metric::TotalRealizedPnl, 4.0),
+        (Metric::TotalSlippageCost, 2.5),
+        (Metric::FinalEquity, 10_003.512),
+        (Metric::ExposureTime, 0.8),
+        (Metric::Fills, 5.0),
+    ] {
+        close(metrics.get(metric).unwrap(), expected);
+    }
+    assert_eq!(check_invariants(&recorder, &market, true), [""; 0]);
+}
+
+#[test]
+fn example_8_ledger_starts_with_the_deposit_and_sums_to_the_wallet() {
+    let (_, recorder) = example_8();
+    let lines = ledger_lines(&recorder);
+    let kinds: Vec<_> = lines.iter().map(|line| (line.kind, line.reference)).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("DEPOSIT", None),
+            ("FEE", Some(0)),
+            ("FEE", Some(1)),
+            ("REALIZED_PNL", Some(2)),
+            ("FEE", Some(2)),
+            ("REALIZED_PNL", Some(3)),
+            ("FEE", Some(3)),
+            ("REALIZED_PNL", Some(4)),
+            ("FEE", Some(4)),
+        ]
+    );
+    let json = example("08_partial_close_fees_flip");
+    for (id, row) in json["expected"]["rows"].as_array().unwrap().iter().enumerate() {
+        let last = lines.iter().rfind(|line| line.reference == Some(id as u32)).unwrap();
+        close(last.wallet_after_usdt, row["wallet"].as_f64().unwrap());
+    }
+    close(lines.iter().map(|line| line.amount_usdt).sum(), 10_003.512);
+}
+
+#[test]
+fn example_9_gives_funding_to_the_episode_that_held() {
+    let json = example("09_funding_with_flips");
+    let events = json["inputs"]["events"].as_array().unwrap();
+    let price = |e: &serde_json::Value| e["price"].as_f64().or(e["mark"].as_f64()).unwrap();
+    let market = market(&[events.iter().map(price).collect()]);
+    let mut account = Account::new(1000.0, 1, 0.0);
+    let mut recorder = RunRecorder::new(1, market.grid, 0..events.len(), 1000.0);
+    for (bar, event) in events.iter().enumerate() {
+        match event["rate"].as_f64() {
+            Some(rate) => recorder.funding(&account.funding(bar, 0, 7 + bar as u32, price(event), rate)),
+            None => recorder.fill(&account.fill(bar, 0, event["dq"].as_f64().unwrap(), price(event))),
+        }
+        account.mark(&[price(event)]);
+    }
+    recorder.marks(&account.marks());
+    let trades = trades(&recorder, &market);
+    assert_eq!(trades.len(), 2);
+    close(trades[0].funding_usdt, -0.0303);
+    close(trades[0].net_usdt, 6.0 - 0.0303);
+    close(trades[1].funding_usdt, 0.0198 - 0.049);
+    let lines = ledger_lines(&recorder);
+    close(lines.last().unwrap().wallet_after_usdt, json["expected"]["wallet"].as_f64().unwrap());
+    assert_eq!(lines[1].reference, Some(8));
+    close(
+        recorder.metrics().get(Metric::TotalFunding).unwrap(),
+        json["expected"]["total_funding"].as_f64().unwrap(),
+    );
+    assert_eq!(check_invariants(&recorder, &market, true), [""; 0]);
+}
+
+#[test]
+fn stops_and_gaps_bound_the_exit_bar() {
+    // Long 1 at 100 in bar 0 (99..101), held over bar 1 (103..105), out in bar 2 (94..96).
+    let market = market(&[vec![100.0, 104.0, 95.0]]);
+    for (reason, exit_px, worst, best) in [
+        (FillReason::StopLoss, 94.5, -0.055, 0.05),
+        (FillReason::StopLossGap, 95.0, -0.05, 0.05),
+        (FillReason::TakeProfit, 106.0, -0.01, 0.06),
+        (FillReason::EndOfRun, 95.0, -0.06, 0.05),
+    ] {
+        let mut account = Account::new(1000.0, 1, 0.0);
+        let mut recorder = RunRecorder::new(1, market.grid, 0..3, 1000.0);
+        recorder.fill(&account.fill(0, 0, 1.0, 100.0));
+        recorder.fill(&Fill { reason, ..account.fill(2, 0, -1.0, exit_px) });
+        let trade = trades(&recorder, &market).remove(0);
+        close(trade.mae_frac, worst);
+        close(trade.mfe_frac, best);
+        assert_eq!(trade.exit_reason, reason);
+    }
+}
+
+#[test]
+fn broken_books_are_found() {
+    let (market, good) = example_8();
+    let fills: Vec<Fill> = good.fills().copied().collect();
+    let rebuilt = |fills: &[Fill], change: &dyn Fn(&mut [Vec<f64>; 3])| {
+        let mut recorder = RunRecorder::new(1, market.grid, 0..5, 10_000.0);
+        fills.iter().for_each(|fill| recorder.fill(fill));
+        let marks = good.bar_marks();
+        let mut rows = [marks.wallet_usdt.clone(), marks.unrealized_usdt.clone(), marks.equity_usdt.clone()];
+        change(&mut rows);
+        recorder.marks(&MarkRows {
+            bar0: 0,
+            wallet_usdt: &rows[0],
+            unrealized_usdt: &rows[1],
+            equity_usdt: &rows[2],
+            gross_usdt: &marks.gross_usdt,
+            net_usdt: &marks.net_usdt,
+            positions: &marks.positions,
+        });
+        check_invariants(&recorder, &market, true)
+    };
+    let finds = |found: Vec<String>, rule: &str| {
+        assert!(found.iter().any(|line| line.starts_with(rule)), "{rule} not in {found:?}");
+    };
+    assert_eq!(rebuilt(&fills, &|_| {}), [""; 0]);
+    finds(rebuilt(&fills, &|rows| rows[0][2] += 0.01), "I5");
+    finds(rebuilt(&fills, &|rows| rows[2][1] += 0.01), "I1");
+    finds(rebuilt(&fills, &|rows| rows[1][4] += 0.01), "I4");
+    finds(rebuilt(&fills, &|rows| rows[2][4] += 0.01), "I10");
+    finds(rebuilt(&fills, &|rows| rows[2][4] = f64::NAN), "I1");
+    finds(rebuilt(&fills[..4], &|_| {}), "I5");
+    let mut wrong = fills.clone();
+    wrong[1].position_after = 4.0;
+    finds(rebuilt(&wrong, &|_| {}), "I3");
+    let mut wrong = fills.clone();
+    wrong[4].fee_usdt += 0.5;
+    finds(rebuilt(&wrong, &|_| {}), "I2");
+}
+
+#[test]
+fn ruin_shows_in_the_equity_table() {
+    let market = market(&[vec![100.0, 10.0, 200.0]]);
+    let mut account = Account::new(50.0, 1, 0.0);
+    let mut recorder = RunRecorder::new(1, market.grid, 0..3, 50.0);
+    recorder.fill(&account.fill(0, 0, 1.0, 100.0));
+    [100.0, 10.0, 200.0].iter().for_each(|&m| account.mark(&[m]));
+    recorder.marks(&account.marks());
+    let table = TableKind::Equity.build(&recorder, &market, &[]);
+    let states = vec![Some("NORMAL"), Some("RUINED"), Some("RUINED")];
+    assert_eq!(table.column("state"), Some(&Cells::Text(states)));
+    assert_eq!(table.column("drawdown"), Some(&Cells::Float(vec![0.0, -1.0, -1.0])));
+    assert_eq!(recorder.metrics().get(Metric::TotalReturn), Some(-1.0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever is traded: the invariants hold, trades and streamed metrics agree, and the two recorders agree.
+    #[test]
+    fn random_accounts_keep_the_invariants(
+        script in prop::collection::vec((0usize..3, -4i32..=4, 90u32..110, any::<bool>()), 1..120),
+    ) {
+        let path = |symbol: usize| script.iter().map(|s| f64::from(s.2) + symbol as f64).collect::<Vec<f64>>();
+        let market = market(&[path(0), path(1), path(2)]);
+        let mut account = Account::new(10_000.0, 3, 0.0005);
+        let mut recorder = RunRecorder::new(3, market.grid, 0..script.len(), 10_000.0);
+        let mut trial = TrialStats::new(3, market.grid, 0..script.len(), 10_000.0);
+        for (bar, &(symbol, qty, price, pays)) in script.iter().enumerate() {
+            if pays && account.book[symbol].0 != 0.0 {
+                let payment = account.funding(bar, symbol, bar as u32, f64::from(price), 0.0003);
+                recorder.funding(&payment);
+                trial.funding(&payment);
+            }
+            if qty != 0 {
+                let fill = account.fill(bar, symbol, 0.5 * f64::from(qty), f64::from(price) + 0.125);
+                recorder.fill(&fill);
+                trial.fill(&fill);
+            }
+            account.mark(&[0, 1, 2].map(|s| f64::from(price) + f64::from(s)));
+        }
+        recorder.marks(&account.marks());
+        trial.marks(&account.marks());
+        prop_assert_eq!(check_invariants(&recorder, &market, true), Vec::<String>::new());
+        prop_assert_eq!(trial.finish(), recorder.metrics());
+        let trades = trades(&recorder, &market);
+        let metrics = recorder.metrics();
+        prop_assert_eq!(metrics.get(Metric::Trades), Some(trades.len() as f64));
+        for trade in &trades {
+            prop_assert!(trade.mae_frac <= 0.0 && trade.mfe_frac >= 0.0);
+            let entered = trade.gross_usdt / trade.side.sign() / (trade.exit_px - trade.entry_px);
+            prop_assert!(!(entered.is_finite()) || entered > trade.max_qty * (1.0 - 1e-6));
+        }
+        let profit: f64 = trades.iter().filter(|t| t.net_usdt > 0.0).map(|t| t.net_usdt).sum();
+        prop_assert!((profit - metrics.get(Metric::GrossProfit).unwrap()).abs() < 1e-9);
+    }
+}
