@@ -168,6 +168,34 @@ fn a_series_that_ends_is_settled_with_a_haircut() {
     assert!((result.equity[5] - (10_000.0 + 94.0 - 1.0 - 1.094)).abs() < 1e-9);
 }
 
+/// Silence before a known delisting is no end of the series: the position settles at `D`, without a haircut.
+#[test]
+fn a_silent_symbol_with_a_known_delisting_waits_for_it() {
+    let mut plan = bare_plan();
+    plan.execution.delist_after_missing_bars = 2;
+    let delisted = Contract { delisted_ms: Some(START_MS + 6 * BAR_MS), ..contract() };
+    let market = market(delisted, [FLAT, FLAT].into_iter().chain([None; 6]).collect());
+    let result = run_with(&market, &plan, &RefSignals::new(), &[market_order(0, 0, 0, Side::Buy, 1.0)]);
+    assert_eq!(exits(&result), [(6, FillReason::Delist, 100.0)]);
+}
+
+/// 2.8: the mean of the last 96 present bars through the bar before the fill; a missing bar is none of them.
+#[test]
+fn trailing_volume_is_the_mean_of_96_present_bars() {
+    let mut plan = bare_plan();
+    plan.slippage = Slippage { volume_ref: VolumeRef::Trailing, b_bps: 30.0, ..flat_slippage(1.0) };
+    let with_volume = |volume| Some([100.0, 100.0, 100.0, 100.0, volume]);
+    // one bar too old, 48 of 1000, a gap, 48 of 3000 (mean 2000), and the bar of the fill
+    let mut bars = vec![with_volume(1e9)];
+    bars.extend([with_volume(1_000.0); 48]);
+    bars.push(None);
+    bars.extend([with_volume(3_000.0); 48]);
+    let decided = bars.len() - 1;
+    bars.push(with_volume(7.0));
+    let result = run_orders(bars, &plan, &[market_order(0, decided, 0, Side::Buy, 20.0)]);
+    assert_eq!(result.fills[0].participation, 0.01);
+}
+
 #[test]
 fn before_a_known_delisting_orders_only_reduce() {
     let delisted = Contract { delisted_ms: Some(START_MS + 6 * BAR_MS), ..contract() };

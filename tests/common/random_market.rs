@@ -82,8 +82,8 @@ fn ticks_px(k: i64, tick: (i64, u32)) -> f64 {
 }
 
 fn random_contract(dice: &mut Dice, tick: Option<(i64, u32)>, start_px: f64) -> Contract {
-    let mut contract = Contract::default();
-    contract.tick = tick.map(|tick| StepGrid::new(ticks_px(1, tick)));
+    let tick = tick.map(|tick| StepGrid::new(ticks_px(1, tick)));
+    let mut contract = Contract { tick, ..Contract::default() };
     // From a step worth a hundredth of a cent to one worth some thousand USDT.
     let places = (start_px.log10().ceil() as i32 - dice.whole(0..7) as i32 + 3).clamp(-4, 8);
     // The default step of 1e-8 only where quantities stay below 2^53 steps, i.e. are exact in f64.

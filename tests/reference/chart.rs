@@ -37,7 +37,7 @@ impl Chart<'_> {
             volume: self.value(&panels.volume, symbol, bar),
         })
     }
-    /// 1.6: a bar with `V = 0` is marked but not tradable; after delisting nothing is.
+    /// 1.6: a bar with `V = 0` is marked but not tradable.
     pub(crate) fn tradable_bar(&self, symbol: usize, bar: usize) -> Option<Bar> {
         self.bar(symbol, bar).filter(|b| b.volume > 0.0)
     }

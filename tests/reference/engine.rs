@@ -1,14 +1,14 @@
-//! The order of events in a bar (semantics 1.5), and how each of them changes the account.
+//! The order of events in a bar (semantics 1.5). Stops and take profits are in `brackets`, fills in `booking`.
 
-use barloom::config::plan::{BracketPolicy, EndOfRun, EnginePlan, LimitRule, Sequencing, TakeProfitKind};
-use barloom::engine::api::{FillReason, Liquidity, NO_ORDER, OrderStatus, Side};
+use barloom::config::plan::{EndOfRun, EnginePlan};
+use barloom::engine::api::{FillReason, NO_ORDER, OrderStatus, Side};
 use barloom::market::Contract;
 
 use super::account::{Level, Money, Position};
 use super::chart::{Bar, Chart};
-use super::decimal::{Decimal, Grid};
-use super::prices::{PriceGrid, Slip, StopTouch, high_comes_first, slippage, slipped, stop_touch};
-use super::{RefFill, RefFunding, RefInput, RefOrderEnd, RefResult};
+use super::decimal::Grid;
+use super::prices::PriceGrid;
+use super::{RefFunding, RefInput, RefOrderEnd, RefResult};
 
 /// 1.7: only reduce-only orders in the last half hour before a known delisting.
 const REDUCE_ONLY_BEFORE_DELISTING_MS: i64 = 30 * 60 * 1000;
@@ -51,35 +51,6 @@ impl Order {
     }
 }
 
-/// What the protective orders of a position do in a bar (2.6).
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Bracket {
-    Stop(StopTouch),
-    TakeProfitAtOpen,
-    TakeProfitIntrabar,
-}
-
-impl Bracket {
-    fn is_stop_gap(self) -> bool {
-        matches!(self, Self::Stop(StopTouch::Gap { .. }))
-    }
-}
-
-/// A fill about to be booked.
-struct Trade {
-    symbol: usize,
-    order_id: u32,
-    side: Side,
-    steps: i128,
-    px: f64,
-    base_px: f64,
-    liquidity: Liquidity,
-    slip: Slip,
-    reason: FillReason,
-}
-
-const NO_SLIP: Slip = Slip { bps: 0.0, participation: f64::NAN };
-
 pub(super) struct Engine<'a> {
     pub(super) input: &'a RefInput<'a>,
     pub(super) plan: &'a EnginePlan,
@@ -90,8 +61,8 @@ pub(super) struct Engine<'a> {
     /// Number of the next order that comes from signals.
     pub(super) next_signal_order: u32,
     /// 2.8: steps this run already took in each symbol this bar.
-    consumed_steps: Vec<i128>,
-    out: RefResult,
+    pub(super) consumed_steps: Vec<i128>,
+    pub(super) out: RefResult,
 }
 
 impl<'a> Engine<'a> {
@@ -154,14 +125,14 @@ impl<'a> Engine<'a> {
     pub(super) fn price_grid(&self, symbol: usize) -> PriceGrid {
         PriceGrid { tick: self.contract(symbol).tick.map(|tick| Grid::of(tick.size)) }
     }
-    fn symbols(&self) -> std::ops::Range<usize> {
+    pub(super) fn symbols(&self) -> std::ops::Range<usize> {
         0..self.positions.len()
     }
     fn is_delisted(&self, symbol: usize, bar: usize) -> bool {
         let opens_ms = self.input.market.grid.open_ms(bar);
         self.contract(symbol).delisted_ms.is_some_and(|at_ms| opens_ms >= at_ms)
     }
-    fn tradable_bar(&self, symbol: usize, bar: usize) -> Option<Bar> {
+    pub(super) fn tradable_bar(&self, symbol: usize, bar: usize) -> Option<Bar> {
         self.chart.tradable_bar(symbol, bar).filter(|_| !self.is_delisted(symbol, bar))
     }
 
@@ -218,152 +189,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    // --- phases 3 and 4: stops, take-profits, market orders -----------------------------------------------------
-
-    /// 2.6, what happens first to the position in this bar: (a) open beyond the stop, (b) open beyond the take
-    /// profit, (c) inside the bar.
-    fn bracket(&self, symbol: usize, bar: usize, prices: &Bar) -> Option<Bracket> {
-        let position = &self.positions[symbol];
-        if position.steps == 0 {
-            return None;
-        }
-        let grid = self.price_grid(symbol);
-        let exit_side = if position.steps > 0 { Side::Sell } else { Side::Buy };
-        let stop = position.stop_loss.and_then(|level| {
-            stop_touch(&grid, exit_side, level.px, prices, self.plan.execution.stop_overshoot)
-        });
-        if let Some(StopTouch::Gap { .. }) = stop {
-            return stop.map(Bracket::Stop);
-        }
-        let take_profit = position.take_profit;
-        if take_profit
-            .is_some_and(|tp| self.take_profit_reached(&grid, exit_side, tp, prices.open, bar, true))
-        {
-            return Some(Bracket::TakeProfitAtOpen);
-        }
-        let favourable_px = if exit_side == Side::Sell { prices.high } else { prices.low };
-        let tp_reached = take_profit
-            .is_some_and(|tp| self.take_profit_reached(&grid, exit_side, tp, favourable_px, bar, false));
-        match (stop, tp_reached) {
-            (None, false) => None,
-            (None, true) => Some(Bracket::TakeProfitIntrabar),
-            (Some(touch), false) => Some(Bracket::Stop(touch)),
-            (Some(touch), true) => {
-                let tp_is_first = match self.plan.execution.bracket_policy {
-                    BracketPolicy::Pessimistic => false,
-                    BracketPolicy::Adaptive => high_comes_first(prices) == (exit_side == Side::Sell),
-                };
-                Some(if tp_is_first { Bracket::TakeProfitIntrabar } else { Bracket::Stop(touch) })
-            }
-        }
-    }
-
-    /// Whether `price` reaches the take profit. A market one by touch; a limit one that arrives at this open is
-    /// marketable at `O = P` (2.5, arrival); a resting one follows `limit_rule`, also at `O = P` (2.14).
-    fn take_profit_reached(
-        &self,
-        grid: &PriceGrid,
-        exit_side: Side,
-        take_profit: Level,
-        price: f64,
-        bar: usize,
-        at_open: bool,
-    ) -> bool {
-        let arrives = at_open && take_profit.set_bar == bar;
-        let by_touch = arrives
-            || self.plan.execution.tp_kind == TakeProfitKind::Market
-            || self.plan.execution.limit_rule == LimitRule::Touch;
-        match (exit_side, by_touch) {
-            (Side::Sell, true) => grid.at_or_above(price, take_profit.px),
-            (Side::Sell, false) => grid.through_above(price, take_profit.px),
-            (Side::Buy, true) => grid.at_or_below(price, take_profit.px),
-            (Side::Buy, false) => grid.through_below(price, take_profit.px),
-        }
-    }
-
-    /// Phase 3, first: resting stops that the open has passed. With `stops_first_bar` carried stops see the whole
-    /// bar here, before any market order. Choice: where 2.6 puts the take profit first, it stays first.
-    fn fire_carried_stops(&mut self, bar: usize) {
-        let whole_bar = self.plan.execution.sequencing == Sequencing::StopsFirstBar;
-        for symbol in self.symbols() {
-            let Some(prices) = self.tradable_bar(symbol, bar) else { continue };
-            match self.bracket(symbol, bar, &prices) {
-                Some(bracket @ Bracket::Stop(_)) if whole_bar || bracket.is_stop_gap() => {
-                    self.fire(symbol, bar, &prices, bracket);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Phase 3, second: take profits that the open has passed.
-    fn fire_take_profits_at_open(&mut self, bar: usize) {
-        for symbol in self.symbols() {
-            let Some(prices) = self.tradable_bar(symbol, bar) else { continue };
-            if self.bracket(symbol, bar, &prices) == Some(Bracket::TakeProfitAtOpen) {
-                self.fire(symbol, bar, &prices, Bracket::TakeProfitAtOpen);
-            }
-        }
-    }
-
-    /// Phase 4: stops and take profits inside the bar, also of positions opened at this open (2.12).
-    fn fire_brackets(&mut self, bar: usize) {
-        for symbol in self.symbols() {
-            let Some(prices) = self.tradable_bar(symbol, bar) else { continue };
-            if let Some(bracket) = self.bracket(symbol, bar, &prices) {
-                self.fire(symbol, bar, &prices, bracket);
-            }
-        }
-    }
-
-    /// Closes the position by its stop loss or take profit.
-    fn fire(&mut self, symbol: usize, bar: usize, prices: &Bar, bracket: Bracket) {
-        let position = &self.positions[symbol];
-        let steps = position.steps.abs();
-        let side = if position.steps > 0 { Side::Sell } else { Side::Buy };
-        let opened_now = position.opened_bar == bar;
-        let take_profit = position.take_profit;
-        let stop_reason = |carried| if opened_now { FillReason::StopLossEntryBar } else { carried };
-        match bracket {
-            Bracket::Stop(StopTouch::Gap { base_px }) => {
-                let reason = stop_reason(FillReason::StopLossGap);
-                self.take(symbol, bar, Some(prices), NO_ORDER, side, steps, base_px, reason);
-            }
-            Bracket::Stop(StopTouch::Intrabar { base_px }) => {
-                let reason = stop_reason(FillReason::StopLoss);
-                self.take(symbol, bar, Some(prices), NO_ORDER, side, steps, base_px, reason);
-            }
-            Bracket::TakeProfitAtOpen | Bracket::TakeProfitIntrabar => {
-                let level = take_profit.expect("a take profit that was reached");
-                let at_open = bracket == Bracket::TakeProfitAtOpen;
-                let arrives = at_open && level.set_bar == bar;
-                let reason = match (at_open, arrives) {
-                    (_, true) => FillReason::TakeProfitMarketable,
-                    (true, false) => FillReason::TakeProfitOpen,
-                    (false, false) => FillReason::TakeProfit,
-                };
-                if arrives || self.plan.execution.tp_kind == TakeProfitKind::Market {
-                    // 2.6: base = max(O, TP) for sells, min for buys, which is the open where the open has passed it.
-                    let base_px = if at_open { prices.open } else { level.px };
-                    self.take(symbol, bar, Some(prices), NO_ORDER, side, steps, base_px, reason);
-                } else {
-                    // 2.5: a resting order is hit at its own price, maker, no slippage.
-                    let trade = Trade {
-                        symbol,
-                        order_id: NO_ORDER,
-                        side,
-                        steps,
-                        px: level.px,
-                        base_px: level.px,
-                        liquidity: Liquidity::Maker,
-                        slip: NO_SLIP,
-                        reason,
-                    };
-                    self.book(bar, &trade);
-                }
-            }
-        }
-    }
+    // --- phase 3: market orders (stops and take profits: `brackets`) ----------------------------------------------
 
     /// Phase 3, third (`exits`) and fourth: market orders at the open, by symbol id, then order id (2.13).
     fn execute_market_orders(&mut self, bar: usize, exits: bool) {
@@ -427,121 +253,6 @@ impl<'a> Engine<'a> {
             None => self.end_order(&order, bar, OrderStatus::Filled, ""),
             Some(reason) => self.end_order(&order, bar, OrderStatus::Cancelled, reason),
         }
-    }
-
-    // --- fills --------------------------------------------------------------------------------------------------
-
-    /// A taker fill: `base → slippage → adverse rounding` (2.2), slippage by participation (2.8).
-    #[expect(clippy::too_many_arguments, reason = "a fill is what all of these say")]
-    fn take(
-        &mut self,
-        symbol: usize,
-        bar: usize,
-        prices: Option<&Bar>,
-        order_id: u32,
-        side: Side,
-        steps: i128,
-        base_px: f64,
-        reason: FillReason,
-    ) {
-        let qty = self.step(symbol).value(self.consumed_steps[symbol] + steps);
-        let exec_volume = prices.map_or(0.0, |bar| bar.volume);
-        let trailing_volume =
-            bar.checked_sub(1).and_then(|through| self.chart.trailing_volume(symbol, through));
-        let mut slip = slippage(&self.plan.slippage, qty, exec_volume, trailing_volume);
-        let is_stop =
-            matches!(reason, FillReason::StopLoss | FillReason::StopLossGap | FillReason::StopLossEntryBar);
-        if is_stop {
-            slip.bps *= self.plan.slippage.stop_mult; // Choice: after the clamp of 2.8
-        }
-        let mut px = slipped(side, base_px, slip.bps);
-        if let (true, Some(bar)) = (self.plan.execution.clamp_to_bar, prices) {
-            px = px.max(bar.low).min(bar.high);
-        }
-        px = self.rounded(symbol, side, px);
-        let take_profit = self.positions[symbol].take_profit;
-        if let (FillReason::TakeProfitMarketable, TakeProfitKind::Limit, Some(level)) =
-            (reason, self.plan.execution.tp_kind, take_profit)
-        {
-            // 2.5: slippage of a marketable limit is capped at its price
-            px = if side == Side::Sell { px.max(level.px) } else { px.min(level.px) };
-        }
-        let liquidity = Liquidity::Taker;
-        self.book(bar, &Trade { symbol, order_id, side, steps, px, base_px, liquidity, slip, reason });
-    }
-
-    fn rounded(&self, symbol: usize, side: Side, px: f64) -> f64 {
-        if self.plan.execution.round_to_tick { self.price_grid(symbol).round_fill(side, px) } else { px }
-    }
-
-    /// Bookkeeping settlement of a whole position at the last close through `close_bar`, worsened by `haircut_frac`.
-    fn settle(&mut self, symbol: usize, bar: usize, close_bar: usize, haircut_frac: f64, reason: FillReason) {
-        let steps = self.positions[symbol].steps;
-        let side = if steps > 0 { Side::Sell } else { Side::Buy };
-        let base_px = self.chart.last_close(symbol, close_bar).expect("a position has a close");
-        let px = self.rounded(symbol, side, base_px * (1.0 + side.sign() * haircut_frac));
-        let trade = Trade {
-            symbol,
-            order_id: NO_ORDER,
-            side,
-            steps: steps.abs(),
-            px,
-            base_px,
-            liquidity: Liquidity::Taker,
-            slip: NO_SLIP,
-            reason,
-        };
-        self.book(bar, &trade);
-    }
-
-    /// 3.1, 4.2–4.4: fee, position, both forms of the account; flat or a flip clears the levels (2.12).
-    fn book(&mut self, bar: usize, trade: &Trade) {
-        let step = self.step(trade.symbol);
-        let qty = step.value(trade.steps);
-        let fee_rate = match trade.liquidity {
-            Liquidity::Maker => self.plan.maker_fee_frac,
-            Liquidity::Taker => self.plan.taker_fee_frac,
-        };
-        let fee_usdt = qty * trade.px * fee_rate;
-        let dq = match trade.side {
-            Side::Buy => trade.steps,
-            Side::Sell => -trade.steps,
-        };
-        let position = &mut self.positions[trade.symbol];
-        let before = position.steps.signum();
-        let realized_usdt = position.book(dq, trade.px, &step);
-        if position.steps.signum() != before {
-            position.stop_loss = None;
-            position.take_profit = None;
-            position.opened_bar = bar;
-        }
-        self.money.realized += realized_usdt;
-        self.money.fees += fee_usdt;
-        self.money.bought += trade.side.sign() * qty * trade.px;
-        self.consumed_steps[trade.symbol] += trade.steps;
-        self.out.fills.push(RefFill {
-            bar,
-            symbol: trade.symbol,
-            order_id: trade.order_id,
-            side: trade.side,
-            qty,
-            price: trade.px,
-            base_px: trade.base_px,
-            liquidity: trade.liquidity,
-            fee_usdt,
-            slippage_bps: trade.slip.bps,
-            participation: trade.slip.participation,
-            reason: trade.reason,
-            realized_usdt,
-            position_after: step.value(position.steps),
-            avg_entry_after: position.avg_entry_px,
-        });
-    }
-
-    /// 2.10: `qty·price < min_notional`, exactly.
-    pub(super) fn is_below_min_notional(&self, symbol: usize, steps: i128, price: f64) -> bool {
-        let notional = Decimal::of(self.step(symbol).value(steps)).times(Decimal::of(price));
-        notional.compare(Decimal::of(self.contract(symbol).min_notional_usdt)).is_lt()
     }
 
     // --- phase 5: the close -----------------------------------------------------------------------------------

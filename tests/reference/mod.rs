@@ -9,6 +9,8 @@
 #![allow(dead_code, reason = "every test binary that takes this module in uses its own part of it")]
 
 pub(crate) mod account;
+mod booking;
+mod brackets;
 pub(crate) mod chart;
 pub(crate) mod decimal;
 mod decisions;
