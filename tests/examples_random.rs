@@ -1,0 +1,183 @@
+//! The reference engine on random markets: what must hold whatever happens (semantics 4.9, 10.5, 10.6).
+//!
+//! That both forms of equity agree is asserted inside the reference at every bar (4.3, 4.4).
+
+mod common;
+mod reference;
+
+use barloom::config::plan::EndOfRun;
+use barloom::engine::api::{FillReason, OrderStatus, Side};
+use barloom::market::{FundingTape, Market};
+use common::random_market::RandomCase;
+use proptest::prelude::*;
+use reference::decimal::Grid;
+use reference::{RefInput, RefResult, run};
+use std::collections::HashMap;
+
+fn is_settlement(reason: FillReason) -> bool {
+    matches!(reason, FillReason::Delist | FillReason::SeriesEnd | FillReason::EndOfRun)
+}
+
+/// I3, I4, I7, I8 and the place of every fill.
+fn check_fills(case: &RandomCase, result: &RefResult) {
+    let market = &case.market;
+    let mut steps = vec![0_i128; market.symbols.len()];
+    for fill in &result.fills {
+        let symbol = fill.symbol;
+        let grid = Grid::of(market.symbols[symbol].contract.step.size);
+        let size = grid.floor(fill.qty);
+        assert!(size > 0 && grid.value(size) == fill.qty, "whole steps: {fill:?}");
+        steps[symbol] += if fill.side == Side::Buy { size } else { -size };
+        assert_eq!(grid.value(steps[symbol]), fill.position_after, "{fill:?}");
+        assert_eq!(steps[symbol] == 0, fill.avg_entry_after == 0.0, "{fill:?}");
+        assert!(fill.price > 0.0 && fill.price.is_finite(), "{fill:?}");
+        if is_settlement(fill.reason) {
+            continue;
+        }
+        let row = |column: &[f64]| column[fill.bar * market.panels.lanes + symbol];
+        assert!(row(&market.panels.volume) > 0.0, "a tradable bar: {fill:?}");
+        if fill.reason != FillReason::TakeProfitOpen {
+            let (low, high) = (row(&market.panels.low), row(&market.panels.high));
+            let slack = 1e-12 * high;
+            assert!(
+                low - slack <= fill.base_px && fill.base_px <= high + slack,
+                "base within the bar: {fill:?}"
+            );
+        }
+        if !matches!(fill.reason, FillReason::TakeProfit | FillReason::TakeProfitOpen) {
+            let worse = fill.side.sign() * (fill.price - fill.base_px);
+            assert!(case.plan.execution.clamp_to_bar || worse >= -1e-12 * fill.base_px, "adverse: {fill:?}");
+        }
+    }
+}
+
+/// Every order ends exactly once, after it was decided and within its life.
+fn check_orders(case: &RandomCase, result: &RefResult) {
+    let mut seen: HashMap<u32, usize> = HashMap::new();
+    for end in &result.orders {
+        *seen.entry(end.order_id).or_default() += 1;
+        assert!(end.bar <= end.end_bar && end.end_bar < case.run.end, "{end:?}");
+        assert_eq!(end.reason.is_empty(), end.status == OrderStatus::Filled, "{end:?}");
+    }
+    assert!(seen.values().all(|&ends| ends == 1));
+    if !case.intents.is_empty() {
+        assert_eq!(seen.len(), case.intents.len());
+        for intent in case.intents.iter().filter(|intent| intent.ttl_bars > 0) {
+            let end = result.orders.iter().find(|end| end.order_id == intent.order_id).unwrap();
+            assert!(end.end_bar <= (intent.bar + intent.ttl_bars) as usize, "{end:?}");
+        }
+    }
+    let filled: Vec<u32> = result.fills.iter().map(|f| f.order_id).filter(|&id| id != u32::MAX).collect();
+    for id in filled {
+        let end = result.orders.iter().find(|end| end.order_id == id).expect("a filled order ends");
+        assert!(matches!(end.status, OrderStatus::Filled | OrderStatus::Cancelled), "{end:?}");
+    }
+}
+
+/// The market as it was known at the close of bar `bars − 1`.
+fn truncated(market: &Market, bars: usize) -> Market {
+    let mut known = market.clone();
+    known.grid.bars = bars;
+    let cells = bars * known.panels.lanes;
+    for column in [
+        &mut known.panels.open,
+        &mut known.panels.high,
+        &mut known.panels.low,
+        &mut known.panels.close,
+        &mut known.panels.volume,
+    ] {
+        *column = column.slice(0, cells);
+    }
+    known.panels.mark = known.panels.mark.map(|column| column.slice(0, cells));
+    known.funding =
+        FundingTape::new(known.funding.records.into_iter().filter(|r| (r.bar as usize) < bars).collect());
+    known
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn invariants_hold_on_random_markets(seed: u64, symbols in 1_usize..=20, bars in 20_usize..=300) {
+        let case = RandomCase::new(seed, symbols, bars);
+        let result = run(&case.input());
+        prop_assert_eq!(result.equity.len(), case.run.len());
+        check_fills(&case, &result);
+        check_orders(&case, &result);
+        let fees: f64 = result.fills.iter().map(|f| f.fee_usdt).sum();
+        let realized: f64 = result.fills.iter().map(|f| f.realized_usdt).sum();
+        let funding: f64 = result.funding.iter().map(|f| f.cash_usdt).sum();
+        let initial = case.plan.initial_capital_usdt;
+        let wallet = initial + realized - fees + funding;
+        prop_assert!((wallet - result.wallet.last().unwrap()).abs() <= 1e-9 * initial.max(1.0));
+    }
+
+    /// 10.5, the look-ahead test: what comes after `K_t` changes nothing up to `t`.
+    #[test]
+    fn the_future_changes_nothing(seed: u64, symbols in 1_usize..=6, bars in 20_usize..=200, cut in 0.1..0.9_f64) {
+        let mut case = RandomCase::new(seed, symbols, bars);
+        case.plan.execution.end_of_run = EndOfRun::Mark;
+        let end = case.run.start + 1 + ((case.run.len() - 1) as f64 * cut) as usize;
+        let whole = run(&case.input());
+        let market = truncated(&case.market, end);
+        let intents: Vec<_> = case.intents.iter().filter(|i| (i.bar as usize) < end).copied().collect();
+        let early = run(&RefInput { market: &market, run: case.run.start..end, intents: &intents, ..case.input() });
+        prop_assert_eq!(&early.equity[..], &whole.equity[..early.equity.len()]);
+        // field by field in text, where a participation that was not read equals itself
+        prop_assert_eq!(format!("{:?}", early.fills), format!("{:?}", &whole.fills[..early.fills.len()]));
+        prop_assert_eq!(&early.funding[..], &whole.funding[..early.funding.len()]);
+        prop_assert!(whole.fills.get(early.fills.len()).is_none_or(|fill| fill.bar >= end));
+    }
+}
+
+/// The random cases do reach what they are for.
+#[test]
+fn random_cases_reach_every_reason() {
+    let mut fills: HashMap<&str, usize> = HashMap::new();
+    let mut ends: HashMap<String, usize> = HashMap::new();
+    for seed in 0..120 {
+        let result = run(&RandomCase::new(seed, 1 + seed as usize % 20, 20 + seed as usize * 2).input());
+        for fill in &result.fills {
+            *fills.entry(fill.reason.as_str()).or_default() += 1;
+        }
+        for end in &result.orders {
+            *ends.entry(format!("{} {}", end.status.as_str(), end.reason)).or_default() += 1;
+        }
+    }
+    for reason in [
+        "market_entry",
+        "market_exit",
+        "sl",
+        "sl_gap",
+        "sl_entry_bar",
+        "tp",
+        "tp_open",
+        "tp_marketable",
+        "delist",
+        "series_end",
+        "end_of_run",
+    ] {
+        assert!(fills.contains_key(reason), "no fill with {reason}: {fills:?}");
+    }
+    for end in [
+        "filled ",
+        "rejected min_qty",
+        "rejected max_qty",
+        "rejected min_notional",
+        "rejected delisting",
+        "rejected stale",
+        "rejected not_listed",
+        "rejected zero_size",
+        "rejected stop_distance",
+        "rejected take_profit_distance",
+        "cancelled reduce_only",
+        "cancelled opposite_signal",
+        "cancelled min_notional",
+        "cancelled delisting",
+        "expired ttl",
+        "never_active last_bar",
+        "open end_of_run",
+    ] {
+        assert!(ends.contains_key(end), "no order with {end:?}: {ends:?}");
+    }
+}

@@ -1,0 +1,265 @@
+//! From signals and intents to admitted orders, at the close of a bar (contract 4; semantics 1.6, 2.10, 5.8).
+
+use barloom::config::plan::{Sizing, SizingEquity};
+use barloom::engine::api::{AttachedLevels, OrderIntent, OrderStatus, Side};
+
+use super::decimal::Decimal;
+use super::engine::{Engine, Order, Size};
+
+impl Engine<'_> {
+    /// All decisions at `K_bar`: signals by symbol id, intents by order id.
+    pub(super) fn decide(&mut self, bar: usize, equity: f64) {
+        if let Some(row) = self.input.signals.get(bar) {
+            for symbol in 0..row.len() {
+                self.decide_from_signal(bar, symbol, equity);
+            }
+        }
+        for intent in self.input.intents.iter().filter(|intent| intent.bar as usize == bar) {
+            self.decide_from_intent(bar, intent, equity);
+        }
+    }
+
+    /// Contract 4, "Rules are levels, read at each close".
+    fn decide_from_signal(&mut self, bar: usize, symbol: usize, equity: f64) {
+        let signal = &self.input.signals[bar][symbol];
+        // both entries true: neither acts
+        let both = signal.long_entry && signal.short_entry;
+        let entry = match (signal.long_entry, signal.short_entry) {
+            _ if both => None,
+            (true, _) => Some(Side::Buy),
+            (_, true) => Some(Side::Sell),
+            _ => None,
+        };
+        // a pending entry is cancelled by an opposite signal
+        if let Some(side) = entry {
+            self.cancel_pending_entries(bar, symbol, side.opposite());
+        }
+        let held = match self.positions[symbol].steps.signum() {
+            1 => Some(Side::Buy),
+            -1 => Some(Side::Sell),
+            _ => None,
+        };
+        // an entry on the side already held does nothing; a pending entry suppresses another on its side
+        let entry =
+            entry.filter(|&side| held != Some(side)).filter(|&side| !self.has_pending_entry(symbol, side));
+        // an exit is applied before an entry on the held side; exits while flat do nothing
+        let exit = match held {
+            Some(Side::Buy) => signal.long_exit,
+            Some(Side::Sell) => signal.short_exit,
+            None => false,
+        };
+        match (entry, held, exit) {
+            // An entry on the other side flips, which is also the exit.
+            (Some(side), ..) => self.submit_signal_entry(bar, symbol, side, equity),
+            (None, Some(held), true) if !self.has_pending_exit(symbol) => {
+                self.submit_signal_exit(bar, symbol, held.opposite());
+            }
+            _ => {}
+        }
+    }
+
+    fn has_pending_entry(&self, symbol: usize, side: Side) -> bool {
+        self.orders.iter().any(|o| o.symbol == symbol && o.side == side && !o.only_reduces())
+    }
+    fn has_pending_exit(&self, symbol: usize) -> bool {
+        self.orders.iter().any(|o| o.symbol == symbol && o.only_reduces())
+    }
+    fn cancel_pending_entries(&mut self, bar: usize, symbol: usize, side: Side) {
+        for order in std::mem::take(&mut self.orders) {
+            if order.symbol == symbol && order.side == side && !order.only_reduces() {
+                self.end_order(&order, bar, OrderStatus::Cancelled, "opposite_signal");
+            } else {
+                self.orders.push(order);
+            }
+        }
+    }
+    fn take_signal_order_id(&mut self) -> u32 {
+        self.next_signal_order += 1;
+        self.next_signal_order - 1
+    }
+
+    fn submit_signal_exit(&mut self, bar: usize, symbol: usize, side: Side) {
+        let order = Order {
+            id: self.take_signal_order_id(),
+            decided_bar: bar,
+            symbol,
+            side,
+            size: Size::CloseAll,
+            asked_qty: self.step(symbol).value(self.steps_against(symbol, side)),
+            ttl_bars: 0,
+            stop_loss_px: None,
+            take_profit_px: None,
+            opening_refused: None,
+        };
+        self.submit(bar, order, Ok(()));
+    }
+
+    fn submit_signal_entry(&mut self, bar: usize, symbol: usize, side: Side, equity: f64) {
+        let signal = &self.input.signals[bar][symbol];
+        let levels = if side == Side::Buy { signal.long_levels } else { signal.short_levels };
+        let mut order = Order {
+            id: self.take_signal_order_id(),
+            decided_bar: bar,
+            symbol,
+            side,
+            size: Size::Entry(0),
+            asked_qty: f64::NAN,
+            ttl_bars: self.plan.execution.entry_ttl_bars as usize,
+            stop_loss_px: None,
+            take_profit_px: None,
+            opening_refused: None,
+        };
+        let admitted = self.size_signal_entry(bar, &mut order, levels, equity);
+        self.submit(bar, order, admitted);
+    }
+
+    fn size_signal_entry(
+        &self,
+        bar: usize,
+        order: &mut Order,
+        levels: AttachedLevels,
+        equity: f64,
+    ) -> Result<(), &'static str> {
+        self.admit_symbol(bar, order.symbol)?;
+        match levels {
+            AttachedLevels::Rejected(reason) => return Err(reason),
+            AttachedLevels::Prices { stop_loss_px, take_profit_px } => {
+                self.attach(order, stop_loss_px, take_profit_px);
+            }
+        }
+        let steps = self.sized_steps(bar, order.symbol, equity)?;
+        let close_px = self.chart.last_close(order.symbol, bar).expect("a listed symbol has a close");
+        self.admit_opening(order.symbol, steps, close_px)?;
+        order.size = Size::Entry(steps);
+        order.asked_qty = self.step(order.symbol).value(self.against(order) + steps);
+        Ok(())
+    }
+
+    fn decide_from_intent(&mut self, bar: usize, intent: &OrderIntent, equity: f64) {
+        let symbol = intent.symbol as usize;
+        let mut order = Order {
+            id: intent.order_id,
+            decided_bar: bar,
+            symbol,
+            side: intent.side,
+            size: Size::CloseAll,
+            asked_qty: intent.qty,
+            ttl_bars: intent.ttl_bars as usize,
+            stop_loss_px: None,
+            take_profit_px: None,
+            opening_refused: None,
+        };
+        self.attach(&mut order, intent.stop_loss_px, intent.take_profit_px);
+        let admitted =
+            if intent.close_position { Ok(()) } else { self.size_intent(bar, &mut order, intent, equity) };
+        self.submit(bar, order, admitted);
+    }
+
+    fn size_intent(
+        &self,
+        bar: usize,
+        order: &mut Order,
+        intent: &OrderIntent,
+        equity: f64,
+    ) -> Result<(), &'static str> {
+        let symbol = order.symbol;
+        let steps = if intent.qty.is_nan() {
+            self.admit_symbol(bar, symbol)?;
+            self.sized_steps(bar, symbol, equity)?
+        } else {
+            self.step(symbol).toward_zero(intent.qty)
+        };
+        let against = self.against(order);
+        let (closing, opening) = if intent.reduce_only {
+            order.size = Size::Reduce(steps);
+            (steps, 0)
+        } else {
+            order.size = Size::Steps(steps);
+            (steps.min(against), steps - steps.min(against))
+        };
+        // 2.10: closing a whole position is always allowed; a part of it obeys the quantity filters
+        let closes_whole_position = against > 0 && closing >= against;
+        if opening == 0 && !closes_whole_position {
+            return self.admit_quantity(symbol, steps);
+        }
+        if opening > 0 {
+            self.admit_symbol(bar, symbol)?;
+            let close_px = self.chart.last_close(symbol, bar).expect("a listed symbol has a close");
+            self.admit_opening(symbol, opening, close_px)?;
+        }
+        Ok(())
+    }
+
+    /// Files an order. Decided on the last bar: never active. Refused as a whole where it opens only; where it also
+    /// closes, its opening leg is refused and its closing leg goes on (2.11).
+    fn submit(&mut self, bar: usize, mut order: Order, admitted: Result<(), &'static str>) {
+        if bar + 1 == self.input.run.end {
+            return self.end_order(&order, bar, OrderStatus::NeverActive, "last_bar");
+        }
+        if let Err(reason) = admitted {
+            let opens_too = match order.size {
+                Size::Steps(steps) => steps > self.against(&order),
+                Size::Entry(_) => true,
+                Size::Reduce(_) | Size::CloseAll => false,
+            };
+            if !(opens_too && self.against(&order) > 0) {
+                return self.end_order(&order, bar, OrderStatus::Rejected, reason);
+            }
+            order.opening_refused = Some(reason);
+        }
+        self.orders.push(order);
+    }
+
+    /// 2.10: stop triggers buys up, sells down; limit prices buys down, sells up. The levels exit the position.
+    fn attach(&self, order: &mut Order, stop_loss_px: f64, take_profit_px: f64) {
+        let (grid, exit_side) = (self.price_grid(order.symbol), order.side.opposite());
+        let given = |px: f64| Some(px).filter(|px| !px.is_nan());
+        order.stop_loss_px = given(stop_loss_px).map(|px| grid.round_stop(exit_side, px));
+        order.take_profit_px = given(take_profit_px).map(|px| grid.round_limit(exit_side, px));
+    }
+
+    /// 1.7: a symbol exists from its first present bar. 1.6: no new entry after too many missing bars.
+    fn admit_symbol(&self, bar: usize, symbol: usize) -> Result<(), &'static str> {
+        let missing = self.chart.missing_bars(symbol, bar).ok_or("not_listed")?;
+        let limit = self.plan.max_stale_bars as usize;
+        if limit > 0 && missing > limit { Err("stale") } else { Ok(()) }
+    }
+
+    /// 5.8 with `P_ref = C_t` and the equity at `K_t`; toward zero to the step.
+    fn sized_steps(&self, bar: usize, symbol: usize, equity: f64) -> Result<i128, &'static str> {
+        let sizing_equity = match self.plan.sizing_equity {
+            SizingEquity::Equity => equity,
+            SizingEquity::Wallet => self.money.wallet(),
+            SizingEquity::Initial => self.money.initial,
+        };
+        let notional = match self.plan.sizing {
+            Sizing::FixedNotional { notional_usdt } => notional_usdt,
+            Sizing::FixedFraction { fraction } => fraction * sizing_equity,
+        };
+        if notional <= 0.0 {
+            return Err("zero_size"); // E ≤ 0 ⇒ 0
+        }
+        let close_px = self.chart.last_close(symbol, bar).expect("a listed symbol has a close");
+        Ok(self.step(symbol).toward_zero(notional / close_px))
+    }
+
+    /// 2.10, LOT_SIZE and MARKET_LOT_SIZE. A quantity that rounded to nothing is below any minimum (EX-07, EX-29).
+    fn admit_quantity(&self, symbol: usize, steps: i128) -> Result<(), &'static str> {
+        let contract = self.contract(symbol);
+        let qty = Decimal::of(self.step(symbol).value(steps));
+        if steps == 0 || qty.compare(Decimal::of(contract.min_qty)).is_lt() {
+            return Err("min_qty");
+        }
+        let max_qty = contract.max_qty.min(contract.market_max_qty);
+        if max_qty.is_finite() && qty.compare(Decimal::of(max_qty)).is_gt() {
+            return Err("max_qty");
+        }
+        Ok(())
+    }
+
+    /// 2.10 for an opening leg, with the reference price `C_t`.
+    fn admit_opening(&self, symbol: usize, steps: i128, close_px: f64) -> Result<(), &'static str> {
+        self.admit_quantity(symbol, steps)?;
+        if self.is_below_min_notional(symbol, steps, close_px) { Err("min_notional") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,349 @@
+//! The order of events in a bar (semantics 1.5). Stops and take profits are in `brackets`, fills in `booking`.
+
+use barloom::config::plan::{EndOfRun, EnginePlan};
+use barloom::engine::api::{FillReason, NO_ORDER, OrderStatus, Side};
+use barloom::market::Contract;
+
+use super::account::{Level, Money, Position};
+use super::chart::{Bar, Chart};
+use super::decimal::Grid;
+use super::prices::PriceGrid;
+use super::{RefFunding, RefInput, RefOrderEnd, RefResult};
+
+/// 1.7: only reduce-only orders in the last half hour before a known delisting.
+const REDUCE_ONLY_BEFORE_DELISTING_MS: i64 = 30 * 60 * 1000;
+
+/// How much an order trades once it meets the market.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Size {
+    /// Closes what stands against it up to this many steps and opens the rest.
+    Steps(i128),
+    /// Reduce-only (2.11): at most this many steps of what stands against it.
+    Reduce(i128),
+    /// `close_position`: all that stands against it.
+    CloseAll,
+    /// An entry from signals (contract 4): all that stands against it, plus a new position of this many steps.
+    /// Choice: where the position was stopped out before the flip fills, only the new size is opened.
+    Entry(i128),
+}
+
+/// A market order that waits.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub(super) id: u32,
+    pub(super) decided_bar: usize,
+    pub(super) symbol: usize,
+    pub(super) side: Side,
+    pub(super) size: Size,
+    pub(super) asked_qty: f64,
+    /// 0: unlimited.
+    pub(super) ttl_bars: usize,
+    pub(super) stop_loss_px: Option<f64>,
+    pub(super) take_profit_px: Option<f64>,
+    /// Why its opening leg must not execute (2.11); the closing leg still may.
+    pub(super) opening_refused: Option<&'static str>,
+}
+
+impl Order {
+    /// Reduce-only orders go before entries at the open (1.5, phase 3).
+    pub(super) fn only_reduces(&self) -> bool {
+        matches!(self.size, Size::Reduce(_) | Size::CloseAll)
+    }
+}
+
+pub(super) struct Engine<'a> {
+    pub(super) input: &'a RefInput<'a>,
+    pub(super) plan: &'a EnginePlan,
+    pub(super) chart: Chart<'a>,
+    pub(super) positions: Vec<Position>,
+    pub(super) money: Money,
+    pub(super) orders: Vec<Order>,
+    /// Number of the next order that comes from signals.
+    pub(super) next_signal_order: u32,
+    /// 2.8: steps this run already took in each symbol this bar.
+    pub(super) consumed_steps: Vec<i128>,
+    pub(super) out: RefResult,
+}
+
+impl<'a> Engine<'a> {
+    pub(super) fn new(input: &'a RefInput<'a>) -> Self {
+        let symbols = input.market.symbols.len();
+        assert!(input.run.end <= input.market.grid.bars);
+        assert!(
+            input.intents.iter().all(|i| input.run.contains(&(i.bar as usize))),
+            "intents lie in the run"
+        );
+        assert!(input.intents.is_sorted_by_key(|i| (i.bar, i.order_id)));
+        Self {
+            input,
+            plan: input.plan,
+            chart: Chart { market: input.market },
+            positions: vec![Position::default(); symbols],
+            money: Money { initial: input.plan.initial_capital_usdt, ..Money::default() },
+            orders: Vec::new(),
+            next_signal_order: 0,
+            consumed_steps: vec![0; symbols],
+            out: RefResult::default(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> RefResult {
+        for bar in self.input.run.clone() {
+            // 1.5, phase 1
+            self.consumed_steps.fill(0);
+            self.settle_funding(bar);
+            self.settle_delistings(bar);
+            self.refuse_openings_before_delisting(bar);
+            // 1.5, phase 3
+            self.fire_carried_stops(bar);
+            self.fire_take_profits_at_open(bar);
+            self.execute_market_orders(bar, true);
+            self.execute_market_orders(bar, false);
+            // 1.5, phase 4
+            self.fire_brackets(bar);
+            // 1.5, phase 5
+            self.expire_orders(bar);
+            self.settle_ended_series(bar);
+            let equity = self.mark(bar);
+            self.decide(bar, equity);
+            if bar + 1 == self.input.run.end {
+                self.end_run(bar);
+            }
+            self.push_marks(bar);
+        }
+        self.out
+    }
+
+    // --- the market's rules -----------------------------------------------------------------------------------
+
+    pub(super) fn contract(&self, symbol: usize) -> &'a Contract {
+        &self.input.market.symbols[symbol].contract
+    }
+    pub(super) fn step(&self, symbol: usize) -> Grid {
+        Grid::of(self.contract(symbol).step.size)
+    }
+    pub(super) fn price_grid(&self, symbol: usize) -> PriceGrid {
+        PriceGrid { tick: self.contract(symbol).tick.map(|tick| Grid::of(tick.size)) }
+    }
+    pub(super) fn symbols(&self) -> std::ops::Range<usize> {
+        0..self.positions.len()
+    }
+    fn is_delisted(&self, symbol: usize, bar: usize) -> bool {
+        let opens_ms = self.input.market.grid.open_ms(bar);
+        self.contract(symbol).delisted_ms.is_some_and(|at_ms| opens_ms >= at_ms)
+    }
+    pub(super) fn tradable_bar(&self, symbol: usize, bar: usize) -> Option<Bar> {
+        self.chart.tradable_bar(symbol, bar).filter(|_| !self.is_delisted(symbol, bar))
+    }
+
+    // --- phase 1: calendar, funding ---------------------------------------------------------------------------
+
+    /// 3.3: `cash = −q·M·r` on positions held just before; none for a symbol settled by delisting at or before τ.
+    fn settle_funding(&mut self, bar: usize) {
+        if !self.plan.funding.enabled {
+            return;
+        }
+        for (index, record) in self.input.market.funding.records.iter().enumerate() {
+            let symbol = record.symbol as usize;
+            let delisted = self.contract(symbol).delisted_ms.is_some_and(|at_ms| record.time_ms >= at_ms);
+            let steps = self.positions[symbol].steps;
+            if record.bar as usize != bar || delisted || steps == 0 {
+                continue;
+            }
+            let cash_usdt = -self.step(symbol).value(steps) * record.mark_px * record.rate_frac;
+            self.money.funding += cash_usdt;
+            self.out.funding.push(RefFunding { bar, symbol, record: index, cash_usdt });
+        }
+    }
+
+    /// 1.7: open positions settle at `D` at the last close, taker fee, no slippage.
+    fn settle_delistings(&mut self, bar: usize) {
+        for symbol in self.symbols() {
+            if self.is_delisted(symbol, bar) && self.positions[symbol].steps != 0 {
+                self.settle(symbol, bar, bar - 1, 0.0, FillReason::Delist);
+            }
+        }
+    }
+
+    /// 1.7: from `D − 30 min` on every order only reduces. One with nothing to reduce ends here (`Rejected` in its
+    /// first bar, `Cancelled` when it had been waiting); from `D` on there is nothing to trade at all.
+    fn refuse_openings_before_delisting(&mut self, bar: usize) {
+        let opens_ms = self.input.market.grid.open_ms(bar);
+        for mut order in std::mem::take(&mut self.orders) {
+            let Some(delisted_ms) = self.contract(order.symbol).delisted_ms else {
+                self.orders.push(order);
+                continue;
+            };
+            let only_reduces_now = opens_ms >= delisted_ms - REDUCE_ONLY_BEFORE_DELISTING_MS;
+            let refused = only_reduces_now && !order.only_reduces();
+            if opens_ms >= delisted_ms || (refused && self.against(&order) == 0) {
+                let first_bar = order.decided_bar + 1 == bar;
+                let status = if first_bar { OrderStatus::Rejected } else { OrderStatus::Cancelled };
+                self.end_order(&order, bar, status, "delisting");
+                continue;
+            }
+            if refused {
+                order.opening_refused = Some("delisting");
+            }
+            self.orders.push(order);
+        }
+    }
+
+    // --- phase 3: market orders (stops and take profits: `brackets`) ----------------------------------------------
+
+    /// Phase 3, third (`exits`) and fourth: market orders at the open, by symbol id, then order id (2.13).
+    fn execute_market_orders(&mut self, bar: usize, exits: bool) {
+        let (mut due, waiting): (Vec<Order>, Vec<Order>) =
+            std::mem::take(&mut self.orders).into_iter().partition(|order| {
+                order.only_reduces() == exits && self.tradable_bar(order.symbol, bar).is_some()
+            });
+        self.orders = waiting;
+        due.sort_by_key(|order| (order.symbol, order.id));
+        for order in due {
+            self.execute(order, bar);
+        }
+    }
+
+    /// Steps of the position that stand against an order.
+    pub(super) fn against(&self, order: &Order) -> i128 {
+        self.steps_against(order.symbol, order.side)
+    }
+    pub(super) fn steps_against(&self, symbol: usize, side: Side) -> i128 {
+        let steps = self.positions[symbol].steps;
+        match side {
+            Side::Buy => (-steps).max(0),
+            Side::Sell => steps.max(0),
+        }
+    }
+
+    /// 2.3, 2.11: one fill at the open with a closing and an opening leg.
+    fn execute(&mut self, order: Order, bar: usize) {
+        let prices = self.tradable_bar(order.symbol, bar).expect("a tradable bar");
+        let against = self.against(&order);
+        let (closing, wanted) = match order.size {
+            Size::Steps(steps) => (steps.min(against), steps - steps.min(against)),
+            Size::Reduce(steps) => (steps.min(against), 0),
+            Size::CloseAll => (against, 0),
+            Size::Entry(steps) => (against, steps),
+        };
+        let mut refused = order.opening_refused;
+        if refused.is_none() && wanted > 0 && self.is_below_min_notional(order.symbol, wanted, prices.open) {
+            refused = Some("min_notional"); // 2.10: re-checked with the base price at the fill
+        }
+        let opening = if refused.is_some() { 0 } else { wanted };
+        if closing + opening == 0 {
+            match (order.only_reduces(), refused) {
+                (true, _) => self.end_order(&order, bar, OrderStatus::Cancelled, "reduce_only"),
+                (false, Some(reason)) => self.end_order(&order, bar, OrderStatus::Rejected, reason),
+                (false, None) => unreachable!("an order of no size was not admitted"),
+            }
+            return;
+        }
+        let reason = if opening > 0 { FillReason::MarketEntry } else { FillReason::MarketExit };
+        let (symbol, side, base_px) = (order.symbol, order.side, prices.open);
+        self.take(symbol, bar, Some(&prices), order.id, side, closing + opening, base_px, reason);
+        if opening > 0 {
+            // 2.12: the latest fill that increases the position sets the levels its order carries.
+            let position = &mut self.positions[symbol];
+            let level = |px: Option<f64>| px.map(|px| Level { px, set_bar: bar });
+            position.stop_loss = level(order.stop_loss_px).or(position.stop_loss);
+            position.take_profit = level(order.take_profit_px).or(position.take_profit);
+        }
+        match refused {
+            None => self.end_order(&order, bar, OrderStatus::Filled, ""),
+            Some(reason) => self.end_order(&order, bar, OrderStatus::Cancelled, reason),
+        }
+    }
+
+    // --- phase 5: the close -----------------------------------------------------------------------------------
+
+    /// 2.9: active in bars `t+1 … t+n`; what is left ends at `K_{t+n}`.
+    fn expire_orders(&mut self, bar: usize) {
+        for order in std::mem::take(&mut self.orders) {
+            if order.ttl_bars > 0 && order.decided_bar + order.ttl_bars <= bar {
+                self.end_order(&order, bar, OrderStatus::Expired, "ttl");
+            } else {
+                self.orders.push(order);
+            }
+        }
+    }
+
+    /// 1.7: a series without a known delisting that has been missing for `delist_after_missing_bars` bars. The count
+    /// alone decides, not whether bars follow later: nothing here may know the future (10.5).
+    fn settle_ended_series(&mut self, bar: usize) {
+        let execution = &self.plan.execution;
+        for symbol in self.symbols() {
+            let missing = self.chart.missing_bars(symbol, bar).unwrap_or(0);
+            let ended = missing >= execution.delist_after_missing_bars as usize;
+            if ended && self.contract(symbol).delisted_ms.is_none() && self.positions[symbol].steps != 0 {
+                self.settle(symbol, bar, bar, execution.delist_haircut_frac, FillReason::SeriesEnd);
+            }
+        }
+    }
+
+    /// 4.3 and 4.4 at `K_bar`: both forms of equity, which must agree.
+    fn mark(&self, bar: usize) -> f64 {
+        let [unrealized, _, net] = self.exposure(bar);
+        let (equity, cash_form) = (self.money.wallet() + unrealized, self.money.cash() + net);
+        let tolerance = 1e-9 * self.money.initial.abs().max(1.0) + 1e-12 * self.money.bought.abs();
+        assert!(
+            (equity - cash_form).abs() <= tolerance,
+            "bar {bar}: equity {equity} by the wallet, {cash_form} by the cash"
+        );
+        equity
+    }
+
+    /// `Σ q(M − p̄)`, `Σ |q|M`, `Σ qM`.
+    fn exposure(&self, bar: usize) -> [f64; 3] {
+        let (mut unrealized, mut gross, mut net) = (0.0, 0.0, 0.0);
+        for symbol in self.symbols().filter(|&s| self.positions[s].steps != 0) {
+            let position = &self.positions[symbol];
+            let q = self.step(symbol).value(position.steps);
+            let mark = self.chart.mark(symbol, bar, self.plan.use_mark).expect("a position has a mark");
+            unrealized += q * (mark - position.avg_entry_px);
+            gross += q.abs() * mark;
+            net += q * mark;
+        }
+        [unrealized, gross, net]
+    }
+
+    fn push_marks(&mut self, bar: usize) {
+        let [unrealized, gross, net] = self.exposure(bar);
+        self.out.equity.push(self.mark(bar));
+        self.out.wallet.push(self.money.wallet());
+        self.out.unrealized.push(unrealized);
+        self.out.gross.push(gross);
+        self.out.net.push(net);
+    }
+
+    /// 1.8: `close` closes at the last close with taker fee and slippage; orders that still wait stay `Open`.
+    fn end_run(&mut self, bar: usize) {
+        for order in std::mem::take(&mut self.orders) {
+            self.end_order(&order, bar, OrderStatus::Open, "end_of_run");
+        }
+        if self.plan.execution.end_of_run == EndOfRun::Mark {
+            return;
+        }
+        for symbol in self.symbols().filter(|&s| self.positions[s].steps != 0).collect::<Vec<_>>() {
+            let steps = self.positions[symbol].steps;
+            let side = if steps > 0 { Side::Sell } else { Side::Buy };
+            let base_px = self.chart.last_close(symbol, bar).expect("a position has a close");
+            let prices = self.chart.bar(symbol, bar);
+            let reason = FillReason::EndOfRun;
+            self.take(symbol, bar, prices.as_ref(), NO_ORDER, side, steps.abs(), base_px, reason);
+        }
+    }
+
+    pub(super) fn end_order(&mut self, order: &Order, bar: usize, status: OrderStatus, reason: &'static str) {
+        self.out.orders.push(RefOrderEnd {
+            order_id: order.id,
+            bar: order.decided_bar,
+            end_bar: bar,
+            symbol: order.symbol,
+            side: order.side,
+            qty: order.asked_qty,
+            status,
+            reason,
+        });
+    }
+}

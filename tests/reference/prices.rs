@@ -1,0 +1,139 @@
+//! How a price comes about: rounding, triggers, the stop run, slippage (semantics 2.2–2.5, 2.8, 2.10).
+
+use barloom::config::plan::{Slippage, SlippageShape, VolumeRef};
+use barloom::engine::api::Side;
+use std::cmp::Ordering;
+
+use super::chart::Bar;
+use super::decimal::{Decimal, Grid};
+
+/// The price grid of a symbol; none: prices are not rounded and compared as they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PriceGrid {
+    pub(crate) tick: Option<Grid>,
+}
+
+impl PriceGrid {
+    fn down(&self, price: f64) -> f64 {
+        self.tick.map_or(price, |tick| tick.value(tick.floor(price)))
+    }
+    fn up(&self, price: f64) -> f64 {
+        self.tick.map_or(price, |tick| tick.value(tick.ceil(price)))
+    }
+    /// 2.10: fill prices, buys up, sells down (adverse).
+    pub(crate) fn round_fill(&self, side: Side, price: f64) -> f64 {
+        match side {
+            Side::Buy => self.up(price),
+            Side::Sell => self.down(price),
+        }
+    }
+    /// 2.10: stop triggers, buys up, sells down.
+    pub(crate) fn round_stop(&self, side: Side, price: f64) -> f64 {
+        self.round_fill(side, price)
+    }
+    /// 2.10: limit prices, buys down, sells up (never more aggressive than asked).
+    pub(crate) fn round_limit(&self, side: Side, price: f64) -> f64 {
+        match side {
+            Side::Buy => self.down(price),
+            Side::Sell => self.up(price),
+        }
+    }
+    /// `price ≥ level`, in whole ticks (2.10); `level` is on the grid.
+    pub(crate) fn at_or_above(&self, price: f64, level: f64) -> bool {
+        self.tick.map_or(price >= level, |tick| tick.floor(price) >= tick.floor(level))
+    }
+    /// `price ≤ level`, in whole ticks.
+    pub(crate) fn at_or_below(&self, price: f64, level: f64) -> bool {
+        self.tick.map_or(price <= level, |tick| tick.ceil(price) <= tick.ceil(level))
+    }
+    /// One tick through `level` from below: `price ≥ level + tick`; without a tick: strictly above.
+    pub(crate) fn through_above(&self, price: f64, level: f64) -> bool {
+        self.tick.map_or(price > level, |tick| tick.floor(price) > tick.floor(level))
+    }
+    /// One tick through `level` from above.
+    pub(crate) fn through_below(&self, price: f64, level: f64) -> bool {
+        self.tick.map_or(price < level, |tick| tick.ceil(price) < tick.ceil(level))
+    }
+}
+
+/// How a bar reaches a stop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum StopTouch {
+    /// The open is at or beyond the trigger: base is the open.
+    Gap { base_px: f64 },
+    /// Touched inside the bar: base is the trigger, moved by κ toward the bar's extreme.
+    Intrabar { base_px: f64 },
+}
+
+/// 2.4, trigger on the last price. `side` is the side of the stop order.
+pub(crate) fn stop_touch(
+    grid: &PriceGrid,
+    side: Side,
+    trigger_px: f64,
+    bar: &Bar,
+    kappa: f64,
+) -> Option<StopTouch> {
+    let (gapped, touched, extreme_px) = match side {
+        Side::Buy => {
+            (grid.at_or_above(bar.open, trigger_px), grid.at_or_above(bar.high, trigger_px), bar.high)
+        }
+        Side::Sell => {
+            (grid.at_or_below(bar.open, trigger_px), grid.at_or_below(bar.low, trigger_px), bar.low)
+        }
+    };
+    if gapped {
+        Some(StopTouch::Gap { base_px: bar.open })
+    } else if touched {
+        Some(StopTouch::Intrabar { base_px: trigger_px + kappa * (extreme_px - trigger_px) })
+    } else {
+        None
+    }
+}
+
+/// 2.6, adaptive: whether the path of the bar is O-H-L-C (`H−O ≤ O−L`), else O-L-H-C.
+pub(crate) fn high_comes_first(bar: &Bar) -> bool {
+    let open = Decimal::of(bar.open);
+    Decimal::of(bar.high).plus(Decimal::of(bar.low)).compare(open.plus(open)) != Ordering::Greater
+}
+
+/// Slippage of one taker fill.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slip {
+    pub(crate) bps: f64,
+    /// `NaN` where no volume was read or it is 0.
+    pub(crate) participation: f64,
+}
+
+/// 2.8. `exec_volume` is that of the bar of the fill, `trailing_volume` the mean through the bar before.
+pub(crate) fn slippage(
+    plan: &Slippage,
+    consumed_and_own_qty: f64,
+    exec_volume: f64,
+    trailing_volume: Option<f64>,
+) -> Slip {
+    let clamped = |bps: f64| bps.max(plan.min_bps).min(plan.max_bps);
+    if plan.b_bps == 0.0 {
+        return Slip { bps: clamped(plan.a_bps * plan.regime_mult_normal), participation: f64::NAN };
+    }
+    let trailing = || trailing_volume.expect("a fill comes after the first present bar");
+    let reference = match plan.volume_ref {
+        VolumeRef::ExecBar => exec_volume,
+        VolumeRef::Trailing => trailing(),
+        VolumeRef::MinExecTrailing => exec_volume.min(trailing()),
+    };
+    if reference == 0.0 {
+        return Slip { bps: plan.max_bps, participation: f64::NAN };
+    }
+    let participation = consumed_and_own_qty / reference;
+    let f = match plan.shape {
+        SlippageShape::Sqrt => participation.sqrt(),
+        SlippageShape::Linear => participation,
+        SlippageShape::Square => participation * participation,
+    };
+    Slip { bps: clamped((plan.a_bps + plan.b_bps * f) * plan.regime_mult_normal), participation }
+}
+
+/// 2.2: `base·(1 + s·bps/1e4)`, before rounding.
+pub(crate) fn slipped(side: Side, base_px: f64, bps: f64) -> f64 {
+    base_px * (1.0 + side.sign() * bps / 1e4)
+}
