@@ -6,19 +6,19 @@ use barloom::market::{
 use barloom::signals::SignalSource;
 
 /// 2023-01-01 00:00 UTC.
-pub const START_MS: i64 = 1_672_531_200_000;
-pub const STEP_MS: i64 = 900_000;
+pub(crate) const START_MS: i64 = 1_672_531_200_000;
+pub(crate) const STEP_MS: i64 = 900_000;
 
 /// One bar: open, high, low, close, volume.
-pub type Bar = [f64; 5];
+pub(crate) type Bar = [f64; 5];
 
 /// A bar with its body at `open` and `close` and wicks of `wick`.
-pub fn bar(open: f64, close: f64, wick: f64, volume: f64) -> Bar {
+pub(crate) fn bar(open: f64, close: f64, wick: f64, volume: f64) -> Bar {
     [open, open.max(close) + wick, open.min(close) - wick, close, volume]
 }
 
 /// A market of symbols `S00, S01, …` with these bars, `None` where missing.
-pub fn market(symbols: &[Vec<Option<Bar>>]) -> Market {
+pub(crate) fn market(symbols: &[Vec<Option<Bar>>]) -> Market {
     let bars = symbols.iter().map(Vec::len).max().unwrap_or(0);
     let lanes = lane_stride(symbols.len());
     let column = |field: usize| {
@@ -59,12 +59,12 @@ pub fn market(symbols: &[Vec<Option<Bar>>]) -> Market {
 }
 
 /// A market of one symbol with these closes; `NaN` is a missing bar.
-pub fn closes(closes: &[f64]) -> Market {
+pub(crate) fn closes(closes: &[f64]) -> Market {
     market(&[closes.iter().map(|&close| (!close.is_nan()).then(|| bar(close, close, 0.0, 1.0))).collect()])
 }
 
 /// Walks a market in tiles of `tile_rows`.
-pub fn for_each_tile(market: &Market, tile_rows: usize, mut visit: impl FnMut(&Tile<'_>)) {
+pub(crate) fn for_each_tile(market: &Market, tile_rows: usize, mut visit: impl FnMut(&Tile<'_>)) {
     let mut buffer = TileBuffer::default();
     let mut first = 0;
     while first < market.grid.bars {
@@ -76,7 +76,7 @@ pub fn for_each_tile(market: &Market, tile_rows: usize, mut visit: impl FnMut(&T
 
 /// The four masks of a trial over a whole market, `[row][word]`, in the order long entry, long exit, short entry,
 /// short exit.
-pub fn masks(source: &mut dyn SignalSource, trial: usize, market: &Market, tile_rows: usize) -> [Vec<u64>; 4] {
+pub(crate) fn masks(source: &mut dyn SignalSource, trial: usize, market: &Market, tile_rows: usize) -> [Vec<u64>; 4] {
     let mut out: [Vec<u64>; 4] = Default::default();
     for_each_tile(market, tile_rows, |tile| {
         source.step(market, tile);
@@ -96,7 +96,7 @@ pub fn masks(source: &mut dyn SignalSource, trial: usize, market: &Market, tile_
 }
 
 /// Bars at which the bit of `symbol` is set.
-pub fn bars_of(mask: &[u64], market: &Market, symbol: usize) -> Vec<usize> {
+pub(crate) fn bars_of(mask: &[u64], market: &Market, symbol: usize) -> Vec<usize> {
     let words = market.words();
     (0..market.grid.bars).filter(|row| mask[row * words + symbol / 64] >> (symbol % 64) & 1 != 0).collect()
 }

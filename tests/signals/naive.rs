@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::market::Bar;
 
 #[derive(Debug, Clone)]
-pub enum Num {
+pub(crate) enum Num {
     Column(&'static str),
     Const(f64),
     Param(&'static str),
@@ -22,13 +22,13 @@ pub enum Num {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub enum Window {
+pub(crate) enum Window {
     Bars(usize),
     Param(&'static str),
 }
 
 #[derive(Debug, Clone)]
-pub enum Bool {
+pub(crate) enum Bool {
     Compare(&'static str, Num, Num),
     And(Box<Bool>, Box<Bool>),
     Or(Box<Bool>, Box<Bool>),
@@ -46,7 +46,7 @@ impl Window {
 }
 
 impl Num {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Column(name) | Self::Param(name) => (*name).to_owned(),
             Self::Const(x) if *x < 0.0 => format!("({x})"),
@@ -77,7 +77,7 @@ impl Num {
 }
 
 impl Bool {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Compare(op, a, b) => format!("({} {op} {})", a.text(), b.text()),
             Self::And(a, b) => format!("({} and {})", a.text(), b.text()),
@@ -90,17 +90,17 @@ impl Bool {
 
 /// A boolean and whether nothing it read was missing.
 #[derive(Debug, Clone, Copy)]
-pub struct Truth {
-    pub value: bool,
-    pub valid: bool,
+pub(crate) struct Truth {
+    pub(crate) value: bool,
+    pub(crate) valid: bool,
 }
 
 /// The present bars of one symbol and the parameters in force.
-pub struct Naive<'a> {
-    pub bars: Vec<Bar>,
-    pub params: &'a BTreeMap<String, f64>,
+pub(crate) struct Naive<'a> {
+    pub(crate) bars: Vec<Bar>,
+    pub(crate) params: &'a BTreeMap<String, f64>,
     /// Set when a comparison was too close to call between two ways of rounding.
-    pub unsure: Cell<bool>,
+    pub(crate) unsure: Cell<bool>,
 }
 
 fn finite(x: f64) -> f64 {
@@ -166,7 +166,7 @@ impl Naive<'_> {
         (0..self.bars.len()).map(|i| if i == 0 { f64::NAN } else { range(i) }).collect()
     }
 
-    pub fn number(&self, expr: &Num) -> Vec<f64> {
+    pub(crate) fn number(&self, expr: &Num) -> Vec<f64> {
         let column = |index: usize| self.bars.iter().map(|bar| bar[index]).collect::<Vec<_>>();
         match expr {
             Num::Column(name) => {
@@ -246,7 +246,7 @@ impl Naive<'_> {
         }
     }
 
-    pub fn truth(&self, expr: &Bool) -> Vec<Truth> {
+    pub(crate) fn truth(&self, expr: &Bool) -> Vec<Truth> {
         match expr {
             Bool::Compare(op, a, b) => {
                 let exact = a.is_exact() && b.is_exact() || a.text() == b.text();

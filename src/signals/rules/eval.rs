@@ -7,7 +7,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::columns::{Column, FundingRates};
+use super::columns::FundingRates;
 use super::graph::{Graph, NodeId, Op};
 use super::ops::{self, KernelCall, Operand};
 use super::plan::{Place, Plan, Step};

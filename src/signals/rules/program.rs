@@ -61,7 +61,7 @@ pub fn compile(rules: &Rules, trials: &[BTreeMap<String, f64>], market: &Market)
     for trial in trials {
         let params = rules.bound(trial)?;
         let mut mask = |expr: &Option<Expr>| -> Result<Option<NodeId>> {
-            let truth = bound(&mut graph, expr, &params, market, Binder::truth)?;
+            let truth = bound(&mut graph, expr, &params, market, |binder, rule| binder.truth(rule))?;
             Ok(truth.and_then(|truth| graph.mask(&truth)))
         };
         masks.push(TrialMasks {
@@ -71,8 +71,8 @@ pub fn compile(rules: &Rules, trials: &[BTreeMap<String, f64>], market: &Market)
             short_exit: mask(&rules.short_exit)?,
         });
         distances.push([
-            bound(&mut graph, &rules.stop_distance, &params, market, Binder::number)?,
-            bound(&mut graph, &rules.take_profit_distance, &params, market, Binder::number)?,
+            bound(&mut graph, &rules.stop_distance, &params, market, |binder, rule| binder.number(rule))?,
+            bound(&mut graph, &rules.take_profit_distance, &params, market, |binder, rule| binder.number(rule))?,
         ]);
     }
     Ok(RuleProgram::new(&graph, masks, &distances, market))
@@ -83,7 +83,7 @@ fn bound<T>(
     expr: &Option<Expr>,
     params: &BTreeMap<String, f64>,
     market: &Market,
-    bind: fn(&mut Binder<'_>, &Ast) -> std::result::Result<T, Fault>,
+    bind: impl FnOnce(&mut Binder<'_>, &Ast) -> std::result::Result<T, Fault>,
 ) -> Result<Option<T>> {
     let Some(expr) = expr else { return Ok(None) };
     let mut binder = Binder { graph, params, market: Some(market), text: expr.text() };
@@ -225,7 +225,8 @@ impl Point<'_> {
 fn kept_panels(nodes: &[Op], roots: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
     let mut visits = vec![1_usize; nodes.len()];
     for (index, op) in nodes.iter().enumerate().filter(|(_, op)| !op.is_stateful()) {
-        let below = op.operands().iter().map(|operand| visits[operand.index()]);
+        let operands = op.operands();
+        let below = operands.iter().map(|operand| visits[operand.index()]);
         visits[index] = below.fold(1, usize::saturating_add);
     }
     let mut kept = Vec::new();
