@@ -19,13 +19,19 @@
 //! Lengths and parameters that do not fit are bugs of the caller and panic; a caller that takes them from a user checks
 //! them first.
 
+pub mod bands;
 pub mod bits;
 pub mod cross;
+pub mod cross_section;
 pub mod elementwise;
+pub mod macd;
 pub mod momentum;
 pub mod moving;
 pub mod rolling;
 pub mod simd;
 pub mod stream;
 pub mod sum;
+pub mod trend;
 pub mod volatility;
+pub mod volume;
+pub mod vwap;

@@ -1,8 +1,9 @@
 //! Averages and plain history: SMA, WMA, EMA, Wilder's RMA, pandas' `ewm`, lag and difference.
 
 use crate::simd::{Simd, f64x8, prelude::*};
+use crate::stream::fold::{Sum, WeightedSum};
 use crate::stream::smooth::Smooth;
-use crate::stream::window::{Delay, Fold, Sum, Tree};
+use crate::stream::window::{Delay, Tree};
 use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
 
 #[derive(Debug, Clone, Copy)]
@@ -63,17 +64,6 @@ pub fn sma(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 struct Weighted {
     sums: Tree<2>,
     n: usize,
-}
-
-/// A stretch as its sum and its sum weighted 1 (oldest) to its length (newest).
-#[derive(Debug, Clone, Copy)]
-struct WeightedSum;
-
-impl<S: Simd> Fold<S, 2> for WeightedSum {
-    #[inline(always)]
-    fn join(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], older_bars: f64, _: f64) -> [f64x8<S>; 2] {
-        [older[0] + newer[0], older[1] + (newer[1] + newer[0] * older_bars)]
-    }
 }
 
 impl Layout for Weighted {

@@ -19,6 +19,7 @@
 //! with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last `n`. It costs about `2 log2 n`
 //! joins per row, is as accurate as pairwise summation, never subtracts, and depends on the bars of the window alone.
 
+pub(crate) mod fold;
 pub(crate) mod smooth;
 pub(crate) mod window;
 

@@ -2,7 +2,8 @@
 
 use crate::moving::{sma, sma_state_len};
 use crate::simd::{Simd, f64x8, prelude::*};
-use crate::stream::window::{Sum, Tree};
+use crate::stream::fold::Sum;
+use crate::stream::window::Tree;
 use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
 
 /// The sum of the last `n`, or with `MEAN_SO_FAR` the mean of the last up to `n`.

@@ -28,9 +28,15 @@ impl Delay {
     #[inline(always)]
     pub(crate) fn push<S: Simd, const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: f64x8<S>) -> f64x8<S> {
         let delayed = self.back(bar, self.bars);
+        self.put::<S, HOT>(bar, x);
+        delayed
+    }
+
+    /// Takes this bar's value.
+    #[inline(always)]
+    pub(crate) fn put<S: Simd, const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: f64x8<S>) {
         let mask = self.slots() - 1;
         bar.put::<HOT>(self.base + (bar.pos & mask), x);
-        delayed
     }
 
     /// The value `bars` ago, `bars` being at most the delay (before this bar's push) or less than it (after).
@@ -158,19 +164,4 @@ impl<const V: usize> Tree<V> {
 #[inline(always)]
 fn as_entry<const V: usize>(ring: &mut [Slot], at: usize) -> &mut [Slot; V] {
     (&mut ring[at..at + V]).try_into().expect("an entry has its width")
-}
-
-/// Sums, each vector for itself.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sum;
-
-impl<S: Simd, const V: usize> Fold<S, V> for Sum {
-    #[inline(always)]
-    fn join(_: S, older: [f64x8<S>; V], newer: [f64x8<S>; V], _: f64, _: f64) -> [f64x8<S>; V] {
-        let mut sum = older;
-        for (sum, newer) in sum.iter_mut().zip(newer) {
-            *sum += newer;
-        }
-        sum
-    }
 }

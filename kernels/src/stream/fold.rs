@@ -1,0 +1,89 @@
+//! What windows fold: sums, weighted sums, extremes, moments and co-moments.
+//!
+//! Moments join by their means and squared deviations (Chan, Golub and LeVeque 1979), never as `E[x²]-E[x]²`, and a flat
+//! stretch has deviation exactly 0.
+
+use super::window::Fold;
+use crate::simd::{Simd, f64x8, prelude::*};
+
+/// Sums, each vector for itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sum;
+
+impl<S: Simd, const V: usize> Fold<S, V> for Sum {
+    #[inline(always)]
+    fn join(_: S, older: [f64x8<S>; V], newer: [f64x8<S>; V], _: f64, _: f64) -> [f64x8<S>; V] {
+        let mut sum = older;
+        for (sum, newer) in sum.iter_mut().zip(newer) {
+            *sum += newer;
+        }
+        sum
+    }
+}
+
+/// A stretch as its sum and its sum weighted 1 (oldest) to its length (newest).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WeightedSum;
+
+impl<S: Simd> Fold<S, 2> for WeightedSum {
+    #[inline(always)]
+    fn join(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], older_bars: f64, _: f64) -> [f64x8<S>; 2] {
+        [older[0] + newer[0], older[1] + (newer[1] + newer[0] * older_bars)]
+    }
+}
+
+/// The largest value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Largest;
+
+impl<S: Simd> Fold<S, 1> for Largest {
+    #[inline(always)]
+    fn join(_: S, [older]: [f64x8<S>; 1], [newer]: [f64x8<S>; 1], _: f64, _: f64) -> [f64x8<S>; 1] {
+        [older.simd_gt(newer).select(older, newer)]
+    }
+}
+
+/// The smallest value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Smallest;
+
+impl<S: Simd> Fold<S, 1> for Smallest {
+    #[inline(always)]
+    fn join(_: S, [older]: [f64x8<S>; 1], [newer]: [f64x8<S>; 1], _: f64, _: f64) -> [f64x8<S>; 1] {
+        [older.simd_lt(newer).select(older, newer)]
+    }
+}
+
+/// Mean and sum of squared deviations from it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moments;
+
+impl<S: Simd> Fold<S, 2> for Moments {
+    #[inline(always)]
+    fn join(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], older_bars: f64, newer_bars: f64) -> [f64x8<S>; 2] {
+        let newer_share = newer_bars / (older_bars + newer_bars);
+        let step = newer[0] - older[0];
+        let deviation = step * step * (older_bars * newer_share);
+        [older[0] + step * newer_share, (older[1] + newer[1]) + deviation]
+    }
+}
+
+/// Means of x and y, squared deviations of x and y, product of deviations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CoMoments;
+
+impl<S: Simd> Fold<S, 5> for CoMoments {
+    #[inline(always)]
+    fn join(_: S, older: [f64x8<S>; 5], newer: [f64x8<S>; 5], older_bars: f64, newer_bars: f64) -> [f64x8<S>; 5] {
+        let newer_share = newer_bars / (older_bars + newer_bars);
+        let weight = older_bars * newer_share;
+        let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);
+        [
+            older[0] + step_x * newer_share,
+            older[1] + step_y * newer_share,
+            (older[2] + newer[2]) + step_x * step_x * weight,
+            (older[3] + newer[3]) + step_y * step_y * weight,
+            (older[4] + newer[4]) + step_x * step_y * weight,
+        ]
+    }
+}
