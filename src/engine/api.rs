@@ -25,6 +25,10 @@ pub struct SignalTile<'a> {
 pub trait PointValues {
     /// Stop loss and take profit of an entry decided at `row` of the tile.
     fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels;
+    /// Tag of the signal at `row` of the tile: an index into the run's tag table, or [`NO_TAG`].
+    fn tag(&self, _tile: &Tile<'_>, _row: usize, _symbol: usize) -> u32 {
+        NO_TAG
+    }
 }
 
 /// Stop loss and take profit that an entry carries.

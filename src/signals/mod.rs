@@ -1,12 +1,34 @@
-//! Room `signals`.
+//! What is wanted at each close: oracle, orders, table and rules become bit masks, a few prices and order intents.
+//!
+//! It knows the market up to the bar it decides on, and neither account nor execution: what becomes of a signal is the
+//! engine's. Every source is a [`SignalSource`], stepped tile by tile in bar order. Read next: [`rules`] for the
+//! expression language, `engine::api` for what a signal is.
+
+mod oracle;
+mod orders;
+mod rows;
+pub mod rules;
+mod stamp;
+mod table;
+
+pub use oracle::{Oracle, OracleMode, oracle};
+pub use orders::{OrderTable, read_orders};
+pub use rules::{
+    Expr, FunctionDoc, RuleProgram, RuleTexts, Rules, compile, eval_constraint, feature_columns, function_list,
+    parse_expr, parse_rules,
+};
+pub use table::{SignalTable, read_table};
 
 use crate::engine::api::SignalTile;
 use crate::market::{Market, Tile};
 
-/// A source of signals for one or more trials over the same market; stepped tile by tile in bar order.
+/// A source of signals for one or more trials over the same market.
+///
+/// Tiles come in bar order, each bar once; bar 0 starts the source afresh. What a source says about a bar must not
+/// depend on later bars, nor on where tiles are cut.
 pub trait SignalSource {
-    /// Reads the next tile.
+    /// Computes the signals of the next tile.
     fn step(&mut self, market: &Market, tile: &Tile<'_>);
-    /// Signals of a trial over the tile read last.
+    /// Signals of one trial over the tile last stepped.
     fn trial(&self, trial: usize) -> SignalTile<'_>;
 }

@@ -18,6 +18,11 @@ impl NodeId {
     pub(super) fn index(self) -> usize {
         self.0 as usize
     }
+    /// # Panics
+    /// Beyond 2³² nodes.
+    pub(super) fn from_index(index: usize) -> Self {
+        Self(u32::try_from(index).expect("fewer than 2^32 nodes"))
+    }
 }
 
 /// A kernel as part of a key: two are the same when their names are.
@@ -118,7 +123,7 @@ impl Graph {
         if let Some(id) = self.index.get(&op) {
             return *id;
         }
-        let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
+        let id = NodeId::from_index(self.nodes.len());
         self.nodes.push(op.clone());
         self.index.insert(op, id);
         id
@@ -150,6 +155,8 @@ impl Graph {
     pub(super) fn binary(&mut self, op: BinaryOp, a: NodeId, b: NodeId) -> NodeId {
         match (self.constant_of(a), self.constant_of(b)) {
             (Some(x), Some(y)) => self.constant(op.apply(x, y)),
+            // One order for the zeros' signs, whichever way it is computed.
+            (Some(_), None) if op.commutes() => self.node(Op::Binary(op, b, a)),
             _ => self.node(Op::Binary(op, a, b)),
         }
     }

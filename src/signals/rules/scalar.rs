@@ -1,5 +1,6 @@
-//! Operators of one value. The panel operators are loops over these, and decisions at single points call them
-//! directly, so a value has the same bits wherever it is computed.
+//! Operators of one value: what the panel operators compute, for decisions at single points and for constants.
+//!
+//! A result is a finite number or `NaN`, as in the kernels: what has no finite value is missing.
 
 /// Operators of one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,73 +33,42 @@ pub(super) enum Comparison {
     Ne,
 }
 
-/// Natural logarithm, exponential: not the system's, whose bits depend on the machine.
-pub(super) fn log(x: f64) -> f64 {
-    libm::log(x)
-}
-
-pub(super) fn exp(x: f64) -> f64 {
-    libm::exp(x)
-}
-
-#[inline(always)]
-pub(super) fn sign(x: f64) -> f64 {
-    if x > 0.0 {
-        1.0
-    } else if x < 0.0 {
-        -1.0
-    } else if x == 0.0 {
-        0.0
-    } else {
-        f64::NAN
-    }
-}
-
-#[inline(always)]
-pub(super) fn min(a: f64, b: f64) -> f64 {
-    if a < b {
-        a
-    } else if b <= a {
-        b
-    } else {
-        f64::NAN
-    }
-}
-
-#[inline(always)]
-pub(super) fn max(a: f64, b: f64) -> f64 {
-    if a > b {
-        a
-    } else if b >= a {
-        b
-    } else {
-        f64::NAN
-    }
+fn finite(x: f64) -> f64 {
+    if x.is_finite() { x } else { f64::NAN }
 }
 
 impl UnaryOp {
     pub(super) fn apply(self, x: f64) -> f64 {
-        match self {
+        finite(match self {
             Self::Negate => -x,
             Self::Abs => x.abs(),
-            Self::Log => log(x),
-            Self::Exp => exp(x),
+            // Not the system's logarithm and exponential, whose last bit depends on the machine.
+            Self::Log => libm::log(x),
+            Self::Exp => libm::exp(x),
             Self::Sqrt => x.sqrt(),
-            Self::Sign => sign(x),
-        }
+            Self::Sign if x > 0.0 => 1.0,
+            Self::Sign if x < 0.0 => -1.0,
+            Self::Sign if x == 0.0 => 0.0,
+            Self::Sign => f64::NAN,
+        })
     }
 }
 
 impl BinaryOp {
+    pub(super) fn commutes(self) -> bool {
+        !matches!(self, Self::Sub | Self::Div)
+    }
+
     pub(super) fn apply(self, a: f64, b: f64) -> f64 {
-        match self {
+        finite(match self {
             Self::Add => a + b,
             Self::Sub => a - b,
             Self::Mul => a * b,
             Self::Div => a / b,
-            Self::Min => min(a, b),
-            Self::Max => max(a, b),
-        }
+            Self::Min | Self::Max if a.is_nan() || b.is_nan() => f64::NAN,
+            Self::Min => if a < b { a } else { b },
+            Self::Max => if a > b { a } else { b },
+        })
     }
 }
 

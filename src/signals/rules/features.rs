@@ -1,0 +1,71 @@
+//! Expressions on their own: columns to export, and the constraint of a sweep.
+
+use std::collections::BTreeMap;
+
+use super::ast::Expr;
+use super::bind::{Binder, Value};
+use super::check::Scope;
+use super::eval::Evaluator;
+use super::graph::Graph;
+use crate::error::Result;
+use crate::market::{Market, Tile, TileBuffer};
+
+/// Evaluates a sweep's constraint for one combination; `NaN` makes it false.
+///
+/// ```
+/// use barloom::signals::{eval_constraint, parse_expr};
+/// let constraint = parse_expr("fast < slow and risk.es_alpha <= 0.05")?;
+/// let names = [("fast", 12.0), ("slow", 48.0), ("risk.es_alpha", 0.025)];
+/// let names = names.map(|(name, value)| (name.to_owned(), value)).into();
+/// assert!(eval_constraint(&constraint, &names)?);
+/// # Ok::<(), barloom::Error>(())
+/// ```
+pub fn eval_constraint(expr: &Expr, names: &BTreeMap<String, f64>) -> Result<bool> {
+    let scope = Scope { params: names.keys().map(String::as_str).collect(), columns: false };
+    scope.boolean(&expr.root).map_err(|fault| expr.origin.error(fault))?;
+    let mut graph = Graph::default();
+    let mut binder = Binder { graph: &mut graph, params: names, market: None, text: expr.text() };
+    let truth = binder.truth(&expr.root).map_err(|fault| expr.origin.error(fault))?;
+    Ok(graph.decided(&truth).expect("without columns everything is constant"))
+}
+
+/// Evaluates expressions over a whole market, tile by tile, and hands each tile's panels to `sink` in bar order.
+///
+/// Panels are `[row][lane]` like the tile's columns, one per expression; a boolean is 1 or 0, and `NaN` where it reads
+/// a `NaN`.
+pub fn feature_columns(
+    market: &Market,
+    exprs: &[Expr],
+    tile_rows: usize,
+    sink: &mut dyn FnMut(&Tile<'_>, &[&[f64]]) -> Result<()>,
+) -> Result<()> {
+    let scope = Scope { params: Vec::new(), columns: true };
+    let params = BTreeMap::new();
+    let mut graph = Graph::default();
+    let mut roots = Vec::with_capacity(exprs.len());
+    for expr in exprs {
+        scope.type_of(&expr.root).map_err(|fault| expr.origin.error(fault))?;
+        let mut binder =
+            Binder { graph: &mut graph, params: &params, market: Some(market), text: expr.text() };
+        let value = binder.value(&expr.root).map_err(|fault| expr.origin.error(fault))?;
+        roots.push(match value {
+            Value::Number(node) => node,
+            Value::Bool(truth) => {
+                let (yes, no) = (graph.constant(1.0), graph.constant(0.0));
+                graph.choose(&truth, yes, no)
+            }
+        });
+    }
+    let mut evaluator = Evaluator::new(&graph, &roots, market);
+    let mut buffer = TileBuffer::default();
+    let mut bar = 0;
+    while bar < market.grid.bars {
+        let rows = tile_rows.max(1).min(market.grid.bars - bar);
+        let tile = buffer.load(market, bar, rows, false);
+        evaluator.step(market, &tile);
+        let panels: Vec<&[f64]> = roots.iter().map(|&root| evaluator.panel(root, rows)).collect();
+        sink(&tile, &panels)?;
+        bar += rows;
+    }
+    Ok(())
+}

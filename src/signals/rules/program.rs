@@ -1,0 +1,246 @@
+//! Rules of many trials as one program: masks for the bar loop, and distances where an entry is decided.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::Rules;
+use super::ast::{Ast, Expr};
+use super::bind::Binder;
+use super::eval::Evaluator;
+use super::fault::Fault;
+use super::graph::{Graph, NodeId, Op};
+use crate::engine::api::{AttachedLevels, PointValues, Side, SignalTile};
+use crate::error::Result;
+use crate::market::{Market, Tile};
+use crate::signals::SignalSource;
+
+/// Visits of single-point evaluation beyond which a distance is rather computed as a panel.
+const MAX_POINT_VISITS: usize = 256;
+
+/// The rules of a chunk of trials over one market, stepped tile by tile.
+pub struct RuleProgram {
+    evaluator: Evaluator,
+    trials: Vec<TrialMasks>,
+    distances: Vec<TrialDistances>,
+    shared: Arc<Shared>,
+    rows: usize,
+}
+
+/// Masks of one trial; `None`: never true.
+struct TrialMasks {
+    long_entry: Option<NodeId>,
+    long_exit: Option<NodeId>,
+    short_entry: Option<NodeId>,
+    short_exit: Option<NodeId>,
+}
+
+/// Distances of one trial, computed at single points over the panels that all trials share.
+struct TrialDistances {
+    stop: Option<NodeId>,
+    take_profit: Option<NodeId>,
+    shared: Arc<Shared>,
+}
+
+/// What single-point evaluation reads.
+struct Shared {
+    nodes: Arc<[Op]>,
+    /// Nodes that are kept as panels, in ascending order.
+    kept: Vec<NodeId>,
+    /// Their panels of the current tile. Written only between two tiles and read only within one, so the lock is never
+    /// waited for.
+    panels: RwLock<Vec<Vec<f64>>>,
+}
+
+/// Compiles the rules for all `trials`, each a set of parameters that differ from the defaults.
+///
+/// Every distinct sub-expression with the same bound parameters is computed once for all of them.
+pub fn compile(rules: &Rules, trials: &[BTreeMap<String, f64>], market: &Market) -> Result<RuleProgram> {
+    let mut graph = Graph::default();
+    let mut masks = Vec::with_capacity(trials.len());
+    let mut distances = Vec::with_capacity(trials.len());
+    for trial in trials {
+        let params = rules.bound(trial)?;
+        let mut mask = |expr: &Option<Expr>| -> Result<Option<NodeId>> {
+            let truth = bound(&mut graph, expr, &params, market, |binder, rule| binder.truth(rule))?;
+            Ok(truth.and_then(|truth| graph.mask(&truth)))
+        };
+        masks.push(TrialMasks {
+            long_entry: mask(&rules.long_entry)?,
+            long_exit: mask(&rules.long_exit)?,
+            short_entry: mask(&rules.short_entry)?,
+            short_exit: mask(&rules.short_exit)?,
+        });
+        distances.push([
+            bound(&mut graph, &rules.stop_distance, &params, market, |binder, rule| binder.number(rule))?,
+            bound(&mut graph, &rules.take_profit_distance, &params, market, |binder, rule| binder.number(rule))?,
+        ]);
+    }
+    Ok(RuleProgram::new(&graph, masks, &distances, market))
+}
+
+fn bound<T>(
+    graph: &mut Graph,
+    expr: &Option<Expr>,
+    params: &BTreeMap<String, f64>,
+    market: &Market,
+    bind: impl FnOnce(&mut Binder<'_>, &Ast) -> std::result::Result<T, Fault>,
+) -> Result<Option<T>> {
+    let Some(expr) = expr else { return Ok(None) };
+    let mut binder = Binder { graph, params, market: Some(market), text: expr.text() };
+    bind(&mut binder, &expr.root).map(Some).map_err(|fault| expr.origin.error(fault))
+}
+
+impl RuleProgram {
+    fn new(graph: &Graph, masks: Vec<TrialMasks>, distances: &[[Option<NodeId>; 2]], market: &Market) -> Self {
+        let kept = kept_panels(graph.nodes(), distances.iter().flatten().flatten().copied());
+        let mut wanted = kept.clone();
+        for trial in &masks {
+            wanted.extend([trial.long_entry, trial.long_exit, trial.short_entry, trial.short_exit].iter().flatten());
+        }
+        let evaluator = Evaluator::new(graph, &wanted, market);
+        let shared = Arc::new(Shared {
+            nodes: Arc::clone(evaluator.nodes()),
+            panels: RwLock::new(vec![Vec::new(); kept.len()]),
+            kept,
+        });
+        let distances = distances
+            .iter()
+            .map(|&[stop, take_profit]| TrialDistances { stop, take_profit, shared: Arc::clone(&shared) })
+            .collect();
+        Self { evaluator, trials: masks, distances, shared, rows: 0 }
+    }
+
+    /// Sets how many rows are computed at a time, instead of what fits the cache; the results are the same.
+    pub fn set_block_rows(&mut self, rows: usize) {
+        self.evaluator.set_block_rows(rows);
+    }
+
+    /// Nodes that are computed for every bar, all trials together; what a sweep costs grows with them.
+    pub fn computed_nodes(&self) -> usize {
+        self.evaluator.steps()
+    }
+
+    /// Lends the kept panels to the evaluator, or takes them back.
+    fn exchange_panels(&mut self) {
+        let mut panels = self.shared.panels.write().unwrap_or_else(PoisonError::into_inner);
+        for (node, panel) in self.shared.kept.iter().zip(panels.iter_mut()) {
+            self.evaluator.swap_panel(*node, panel);
+        }
+    }
+}
+
+impl SignalSource for RuleProgram {
+    fn step(&mut self, market: &Market, tile: &Tile<'_>) {
+        if self.rows > 0 {
+            self.exchange_panels();
+        }
+        self.evaluator.step(market, tile);
+        self.rows = tile.rows;
+        if self.rows > 0 {
+            self.exchange_panels();
+        }
+    }
+
+    fn trial(&self, trial: usize) -> SignalTile<'_> {
+        let mask = |node: Option<NodeId>| node.map(|node| self.evaluator.mask(node, self.rows));
+        let (masks, distances) = (&self.trials[trial], &self.distances[trial]);
+        let has_distances = distances.stop.is_some() || distances.take_profit.is_some();
+        SignalTile {
+            long_entry: mask(masks.long_entry),
+            long_exit: mask(masks.long_exit),
+            short_entry: mask(masks.short_entry),
+            short_exit: mask(masks.short_exit),
+            values: has_distances.then_some(distances as &dyn PointValues),
+            intents: &[],
+        }
+    }
+}
+
+impl PointValues for TrialDistances {
+    fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels {
+        let at = row * tile.lanes + symbol;
+        let panels = self.shared.panels.read().unwrap_or_else(PoisonError::into_inner);
+        let point = Point { shared: &self.shared, panels: &panels, tile, row, symbol };
+        let away = |distance: Option<NodeId>, sign: f64| match distance.map(|node| point.number(node)) {
+            None => Some(f64::NAN),
+            Some(distance) if distance > 0.0 => Some(tile.close[at] + sign * distance),
+            Some(_) => None,
+        };
+        let Some(stop_loss_px) = away(self.stop, -side.sign()) else {
+            return AttachedLevels::Rejected("stop_distance");
+        };
+        let Some(take_profit_px) = away(self.take_profit, side.sign()) else {
+            return AttachedLevels::Rejected("take_profit_distance");
+        };
+        AttachedLevels::Prices { stop_loss_px, take_profit_px }
+    }
+}
+
+/// One symbol at one close.
+struct Point<'a> {
+    shared: &'a Shared,
+    panels: &'a [Vec<f64>],
+    tile: &'a Tile<'a>,
+    row: usize,
+    symbol: usize,
+}
+
+impl Point<'_> {
+    fn number(&self, node: NodeId) -> f64 {
+        let at = self.row * self.tile.lanes + self.symbol;
+        if let Ok(slot) = self.shared.kept.binary_search(&node) {
+            return self.panels[slot][at];
+        }
+        match &self.shared.nodes[node.index()] {
+            Op::Column(column) => column.of(self.tile)[at],
+            Op::Const(bits) => f64::from_bits(*bits),
+            Op::Unary(op, a) => op.apply(self.number(*a)),
+            Op::Binary(op, a, b) => op.apply(self.number(*a), self.number(*b)),
+            Op::Where { value, valid, yes, no } => {
+                if self.bit(*value) {
+                    self.number(*yes)
+                } else if self.bit(*valid) {
+                    self.number(*no)
+                } else {
+                    f64::NAN
+                }
+            }
+            _ => unreachable!("nodes with state are kept"),
+        }
+    }
+
+    fn bit(&self, node: NodeId) -> bool {
+        match &self.shared.nodes[node.index()] {
+            Op::Present => self.tile.bit(self.tile.present, self.row, self.symbol),
+            Op::Compare(comparison, a, b) => comparison.apply(self.number(*a), self.number(*b)),
+            Op::And(a, b) => self.bit(*a) && self.bit(*b),
+            Op::Or(a, b) => self.bit(*a) || self.bit(*b),
+            Op::Not(a) => !self.bit(*a),
+            _ => unreachable!("the node is a mask"),
+        }
+    }
+}
+
+/// The deepest nodes with state that `roots` read, ascending; and roots that are too large to compute at a point.
+fn kept_panels(nodes: &[Op], roots: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+    let mut visits = vec![1_usize; nodes.len()];
+    for (index, op) in nodes.iter().enumerate().filter(|(_, op)| !op.is_stateful()) {
+        let operands = op.operands();
+        let below = operands.iter().map(|operand| visits[operand.index()]);
+        visits[index] = below.fold(1, usize::saturating_add);
+    }
+    let mut kept = Vec::new();
+    let mut seen = vec![false; nodes.len()];
+    let mut open: Vec<(NodeId, bool)> = roots.map(|root| (root, true)).collect();
+    while let Some((node, is_root)) = open.pop() {
+        let op = &nodes[node.index()];
+        if op.is_stateful() || (is_root && visits[node.index()] > MAX_POINT_VISITS) {
+            kept.push(node);
+        } else if !std::mem::replace(&mut seen[node.index()], true) {
+            open.extend(op.operands().into_iter().map(|operand| (operand, false)));
+        }
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    kept
+}

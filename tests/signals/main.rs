@@ -1,0 +1,9 @@
+//! The signals room from the outside: rules against a naive evaluator, oracle, and the tables.
+
+mod market;
+mod messages;
+mod naive;
+mod nan;
+mod oracle;
+mod random_rules;
+mod tables;
