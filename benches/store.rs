@@ -45,7 +45,8 @@ fn write_universe(dir: &Path, symbols: usize, bars: usize) -> u64 {
         }
         bytes += text.len() as u64;
         std::fs::write(dir.join(format!("{name}_funding.csv")), text).unwrap();
-        let contract = r#"{"tick_size":0.01,"step_size":0.001,"min_qty":0.001,"max_qty":1000,"min_notional":5}"#;
+        let contract =
+            r#"{"tick_size":0.01,"step_size":0.001,"min_qty":0.001,"max_qty":1000,"min_notional":5}"#;
         std::fs::write(dir.join(format!("{name}_contract.json")), contract).unwrap();
         let mut rows = Vec::new();
         let (mut floor, mut rate, mut cum) = (0.0, 0.0, 0.0);

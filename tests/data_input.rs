@@ -66,9 +66,15 @@ fn bad_row(row: &str, parts: &[&str]) {
 #[test]
 fn bad_rows_of_bars() {
     let at = "2021-06-01 00:15:00+00:00";
-    bad_row("2021-06-01 00:16:00+00:00,11,13,10,12,6", &["`ts`: found 2021-06-01 00:16:00+00:00", "15m grid"]);
+    bad_row(
+        "2021-06-01 00:16:00+00:00,11,13,10,12,6",
+        &["`ts`: found 2021-06-01 00:16:00+00:00", "15m grid"],
+    );
     bad_row("2021-06-01 00:00:00+00:00,11,13,10,12,6", &["`ts`", "a second time", "each stamp once"]);
-    bad_row("2021-05-31 23:45:00+00:00,11,13,10,12,6", &["`ts`", "after 2021-06-01 00:00:00+00:00", "ascending"]);
+    bad_row(
+        "2021-05-31 23:45:00+00:00,11,13,10,12,6",
+        &["`ts`", "after 2021-06-01 00:00:00+00:00", "ascending"],
+    );
     bad_row("1622506500,11,13,10,12,6", &["`ts`: found `1622506500`", "epoch ms or µs"]);
     bad_row(",11,13,10,12,6", &["`ts`: found nothing"]);
     bad_row(&format!("{at},11,13,10,,6"), &["`close`: found nothing or NaN", "a price above 0"]);
@@ -85,7 +91,8 @@ fn bad_rows_of_bars() {
 
 #[test]
 fn row_numbers_survive_blank_lines_and_windows_line_ends() {
-    let text = format!("{HEADER}{}\n\n{}", GOOD[0], "2021-06-01 00:20:00+00:00,1,1,1,1,1\n").replace('\n', "\r\n");
+    let text =
+        format!("{HEADER}{}\n\n{}", GOOD[0], "2021-06-01 00:20:00+00:00,1,1,1,1,1\n").replace('\n', "\r\n");
     fails(&[("BADUSDT_15m.csv", &text)], &["row 5, `ts`"]);
 }
 
@@ -134,12 +141,16 @@ fn bad_directories_and_names() {
     assert!(message(dir.path(), &[], 3_600_000).contains("bars of 15m only"));
     assert!(message(dir.path(), &[], 7).contains("general.bar"));
     let unknown = message(dir.path(), &["GOODUSD"], 900_000);
-    assert!(unknown.contains("`universe.symbols`") && unknown.contains("did you mean `GOODUSDT`?"), "{unknown}");
+    assert!(
+        unknown.contains("`universe.symbols`") && unknown.contains("did you mean `GOODUSDT`?"),
+        "{unknown}"
+    );
 }
 
 #[test]
 fn bad_funding_contracts_and_brackets() {
-    let funding = |rows: &str| format!("ts,funding_rate,mark_price\n2021-06-01 00:00:00Z,0.0001,10\n{rows}\n");
+    let funding =
+        |rows: &str| format!("ts,funding_rate,mark_price\n2021-06-01 00:00:00Z,0.0001,10\n{rows}\n");
     let name = "GOODUSDT_funding.csv";
     let twice = funding("2021-06-01 00:00:00.005+00:00,0.0001,10");
     fails(&[(name, &twice)], &[name, "row 3, `ts`", "a second time", "--on-bad-row drop"]);
@@ -227,7 +238,7 @@ fn memory_is_checked_like_files() {
     let twice = vec![memory("A", vec![bar(0, 9.0)]), memory("A", vec![bar(0, 9.0)])];
     assert!(message(twice).contains("each symbol once"));
     assert!(message(vec![memory("A", vec![bar(i64::MAX, 9.0)])]).contains("epoch ms"));
-    let far = vec![memory("A", vec![bar(0, 9.0), bar(60_000_000_000_000_000, 9.0)])];
+    let far = vec![memory("A", vec![bar(0, 9.0), bar(6_000_000_000_000_000, 9.0)])];
     assert!(message(far).contains("stray stamps"));
     let mut funding = memory("A", vec![bar(0, 9.0)]);
     funding.funding = vec![(0, f64::NAN, None)];
