@@ -34,7 +34,9 @@ pub(crate) fn align(symbols: &[&BarColumns], grid: &TimeGrid) -> Result<MarketPa
     let cells = grid
         .bars
         .checked_mul(lanes)
-        .filter(|&cells| u32::try_from(grid.bars).is_ok() && Vec::<f64>::new().try_reserve_exact(cells).is_ok())
+        .filter(|&cells| {
+            u32::try_from(grid.bars).is_ok() && Vec::<f64>::new().try_reserve_exact(cells).is_ok()
+        })
         .ok_or_else(|| {
             BadInput::expected("a grid that fits into memory")
                 .found(format!("{} bars of {} symbols", grid.bars, symbols.len()))

@@ -14,7 +14,9 @@ use crate::market::{Bracket, BracketTable};
 const CUM_TOLERANCE_USDT: f64 = 0.01;
 
 /// The tables of each symbol by time, or what is wrong with them.
-pub(crate) type BracketsBySymbol = BTreeMap<String, std::result::Result<Vec<BracketTable>, BadInput>>;
+pub(crate) type BracketsBySymbol = BTreeMap<String, Verified<Vec<BracketTable>>>;
+/// A value, or the fault that is kept for whoever asks for the symbol.
+pub(crate) type Verified<T> = std::result::Result<T, Box<BadInput>>;
 
 /// Reads a bracket file. A fault inside a symbol's entry is that symbol's; anything else is the file's.
 pub(crate) fn parse_brackets(path: &Path, bytes: &[u8]) -> Result<BracketsBySymbol> {
@@ -36,7 +38,7 @@ pub(crate) fn parse_brackets(path: &Path, bytes: &[u8]) -> Result<BracketsBySymb
         let known = by_symbol.entry(symbol.to_owned()).or_insert_with(|| Ok(Vec::new()));
         match (known, table) {
             (Ok(tables), Ok(table)) => tables.push(table),
-            (known @ Ok(_), Err(fault)) => *known = Err(fault.file(path).fix(FILE_FIX)),
+            (known @ Ok(_), Err(fault)) => *known = Err((*fault).file(path).fix(FILE_FIX).into()),
             (Err(_), _) => {}
         }
     }
@@ -48,14 +50,15 @@ pub(crate) fn parse_brackets(path: &Path, bytes: &[u8]) -> Result<BracketsBySymb
                     .file(path)
                     .key(format!("{symbol} valid_from"))
                     .found("two tables for the same time")
-                    .fix(FILE_FIX));
+                    .fix(FILE_FIX)
+                    .into());
             }
         }
     }
     Ok(by_symbol)
 }
 
-fn parse_table(entry: &Value, symbol: &str) -> std::result::Result<BracketTable, BadInput> {
+fn parse_table(entry: &Value, symbol: &str) -> Verified<BracketTable> {
     let valid_from_ms = match entry.get("valid_from") {
         None | Some(Value::Null) => None,
         Some(value) => {
@@ -71,11 +74,11 @@ fn parse_table(entry: &Value, symbol: &str) -> std::result::Result<BracketTable,
         }
     };
     let Some(list) = entry.get("brackets").and_then(Value::as_array) else {
-        return Err(BadInput::expected("a list").key(format!("{symbol} brackets")).found("none"));
+        return Err(BadInput::expected("a list").key(format!("{symbol} brackets")).found("none").into());
     };
     let mut brackets = Vec::with_capacity(list.len());
     for (index, item) in list.iter().enumerate() {
-        let number = |key: &str| -> std::result::Result<f64, BadInput> {
+        let number = |key: &str| -> Verified<f64> {
             let value = match item.get(key) {
                 Some(Value::String(text)) => text.trim().parse().ok(),
                 Some(other) => other.as_f64(),
@@ -83,7 +86,7 @@ fn parse_table(entry: &Value, symbol: &str) -> std::result::Result<BracketTable,
             };
             value.filter(|number: &f64| number.is_finite()).ok_or_else(|| {
                 let found = item.get(key).map_or_else(|| "nothing".to_owned(), Value::to_string);
-                BadInput::expected("a number").key(name(symbol, index, key)).found(found)
+                BadInput::expected("a number").key(name(symbol, index, key)).found(found).into()
             })
         };
         brackets.push(Bracket {
@@ -102,18 +105,21 @@ fn name(symbol: &str, index: usize, key: &str) -> String {
 }
 
 /// Checks that brackets join without gaps and that `cum_k = cum_{k-1} + floor_k·(m_k − m_{k-1})`.
-pub(crate) fn verify(symbol: &str, table: &BracketTable) -> std::result::Result<(), BadInput> {
+pub(crate) fn verify(symbol: &str, table: &BracketTable) -> Verified<()> {
     if table.brackets.is_empty() {
         return Err(BadInput::expected("at least one bracket")
             .key(format!("{symbol} brackets"))
-            .found("an empty list"));
+            .found("an empty list")
+            .into());
     }
     let (mut floor, mut rate, mut cum) = (0.0, 0.0, 0.0);
     for (index, bracket) in table.brackets.iter().enumerate() {
         let bad = |key: &str, found: f64, expected: String| {
-            Err(BadInput::expected(expected).key(name(symbol, index, key)).found(found.to_string()))
+            let name = name(symbol, index, key);
+            Err(BadInput::expected(expected).key(name).found(found.to_string()).into())
         };
-        let before = if index == 0 { "where the first bracket starts" } else { "the cap of the bracket before" };
+        let before =
+            if index == 0 { "where the first bracket starts" } else { "the cap of the bracket before" };
         if bracket.floor_usdt != floor {
             return bad("notionalFloor", bracket.floor_usdt, format!("{floor}, {before}"));
         }
@@ -125,9 +131,6 @@ pub(crate) fn verify(symbol: &str, table: &BracketTable) -> std::result::Result<
             return bad("maintMarginRatio", m, format!("a fraction below 1, not less than {rate}"));
         }
         cum += floor * (m - rate);
-        if index == 0 {
-            cum = 0.0;
-        }
         let tolerance = CUM_TOLERANCE_USDT.max(1e-9 * cum);
         if (bracket.cum_usdt - cum).abs() > tolerance || bracket.cum_usdt.is_nan() {
             let expected = format!("{cum}, the cum before + floor × (rate − the rate before)");

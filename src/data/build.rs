@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::LoadOptions;
 use super::bars::{BarColumns, BarRules, read_bars};
 use super::brackets::{BracketsBySymbol, parse_brackets};
 use super::contract::parse_contract;
@@ -17,7 +18,6 @@ use super::mmap::map_file;
 use super::notes::{BuildProgress, Notes};
 use super::store::{Content, SourceMeta, hex};
 use super::table::Format;
-use super::LoadOptions;
 use crate::error::{Error, Result, io_error};
 use crate::market::{BracketTable, Contract};
 
@@ -59,8 +59,7 @@ pub(crate) fn build(
     progress: &mut dyn FnMut(BuildProgress),
 ) -> Result<Built> {
     let read_ns = now_ns();
-    let mut report =
-        BuildProgress { done_files: 0, total_files: listing.sources().count(), bytes_done: 0 };
+    let mut report = BuildProgress { done_files: 0, total_files: listing.sources().count(), bytes_done: 0 };
     let mut bracket_source = None;
     let mut brackets = BracketsBySymbol::new();
     if let Some(file) = &listing.brackets {
@@ -172,7 +171,7 @@ fn parse_symbol(
     notes.funding_ignored = funding.ignored;
     let brackets = match brackets.get(&files.name) {
         Some(Ok(tables)) => tables.clone(),
-        Some(Err(fault)) => return Err(fault.clone().into()),
+        Some(Err(fault)) => return Err(Error::BadInput(fault.clone())),
         None => Vec::new(),
     };
     notes.no_brackets = brackets.is_empty();

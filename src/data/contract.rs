@@ -127,7 +127,7 @@ impl Fields<'_> {
         let mut rules = Rules {
             liquidation_fee: self.number(self.value, "liquidationFee", "liquidationFee")?,
             listed_ms: self.time("onboardDate")?,
-            delisted_ms: self.time("deliveryDate")?.filter(|&ms| ms != NEVER_MS),
+            delisted_ms: self.time("deliveryDate")?,
             ..Rules::default()
         };
         for filter in filters {
@@ -155,7 +155,7 @@ impl Fields<'_> {
             Some(other) => other.as_f64(),
         };
         match value {
-            Some(number) if number >= 0.0 && number < f64::INFINITY => Ok(Some(number)),
+            Some(number) if (0.0..f64::INFINITY).contains(&number) => Ok(Some(number)),
             _ => Err(self.bad(shown, object[key].to_string(), "a number, 0 or more")),
         }
     }
@@ -164,8 +164,9 @@ impl Fields<'_> {
     fn time(&self, key: &str) -> Result<Option<i64>> {
         let time = match self.value.get(key) {
             None | Some(Value::Null) => return Ok(None),
-            // The exchange's "never" lies outside of the years a stamp may have.
-            Some(Value::Number(number)) if number.as_i64() == Some(NEVER_MS) => Some(NEVER_MS),
+            // The exchange's "unknown" and "never" lie outside of the years a stamp may have.
+            Some(Value::Number(number)) if number.as_i64() == Some(0) => return Ok(None),
+            Some(Value::Number(number)) if number.as_i64() == Some(NEVER_MS) => return Ok(None),
             Some(Value::Number(number)) => {
                 number.as_i64().and_then(stamp::from_epoch).map(|us| us.div_euclid(1000))
             }

@@ -177,7 +177,16 @@ mod tests {
             mark_px,
         };
         let nan = f64::NAN;
-        let rows = [at(-4, 1.0), at(0, nan), at(3, nan), at(4, nan), at(8, nan), at(9, 7.0), at(12, nan), at(16, nan)];
+        let rows = [
+            at(-4, 1.0),
+            at(0, nan),
+            at(3, nan),
+            at(4, nan),
+            at(8, nan),
+            at(9, 7.0),
+            at(12, nan),
+            at(16, nan),
+        ];
         let settled = settle(&rows, &bars, HOUR_MS, Some(START_MS + 3 * HOUR_MS));
         let marks: Vec<f64> = settled.list.iter().map(|settlement| settlement.mark_px).collect();
         assert_eq!(marks, [10.0, 11.0, 11.0, 30.0, 7.0, 31.0]);

@@ -123,21 +123,18 @@ impl SymbolFiles {
 
 fn no_bars(dir: &Path, bar: &str, mut other_bars: Vec<&'static str>) -> Error {
     other_bars.sort_by_key(|name| BAR_LENGTHS.iter().position(|(known, _)| known == name));
-    let bad = BadInput::expected(format!("files named {{SYMBOL}}_{bar}.csv or {{SYMBOL}}_{bar}.parquet")).file(dir);
+    let bad =
+        BadInput::expected(format!("files named {{SYMBOL}}_{bar}.csv or {{SYMBOL}}_{bar}.parquet")).file(dir);
     if other_bars.is_empty() {
-        bad.found("no bar files").fix("check the path, or fill the folder with `barloom import` or `barloom synth`")
+        bad.found("no bar files")
+            .fix("check the path, or fill the folder with `barloom import` or `barloom synth`")
     } else {
         bad.found(format!("bars of {} only", other_bars.join(", "))).fix("set `general.bar` to one of these")
     }
     .into()
 }
 
-fn fill(
-    dir: &Path,
-    slot: &mut Option<(SourceFile, Format)>,
-    file: SourceFile,
-    format: Format,
-) -> Result<()> {
+fn fill(dir: &Path, slot: &mut Option<(SourceFile, Format)>, file: SourceFile, format: Format) -> Result<()> {
     if let Some((other, _)) = slot {
         let mut names = [other.name.as_str(), file.name.as_str()];
         names.sort_unstable();

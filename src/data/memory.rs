@@ -65,7 +65,10 @@ pub fn market_from_memory(bar_ms: i64, symbols: Vec<MemorySymbol>) -> Result<Mar
     let mut symbols = symbols;
     symbols.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(pair) = symbols.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        return Err(BadInput::expected("each symbol once").key(&pair[0].name).found("two of that name").into());
+        return Err(BadInput::expected("each symbol once")
+            .key(&pair[0].name)
+            .found("two of that name")
+            .into());
     }
     let options = LoadOptions { bar_ms, ..LoadOptions::default() };
     let built: Vec<BuiltSymbol> =
@@ -77,8 +80,7 @@ pub fn market_from_memory(bar_ms: i64, symbols: Vec<MemorySymbol>) -> Result<Mar
 
 fn check(symbol: MemorySymbol, options: &LoadOptions) -> Result<BuiltSymbol> {
     let MemorySymbol { name, contract, brackets, bars, funding } = symbol;
-    let rules =
-        BarRules { step_ms: options.bar_ms, ts_kind: TsKind::Open, on_bad_row: OnBadRow::Error };
+    let rules = BarRules { step_ms: options.bar_ms, ts_kind: TsKind::Open, on_bad_row: OnBadRow::Error };
     let mut sink = BarSink::new(rules);
     sink.reserve(bars.len());
     for (row, bar) in bars.iter().enumerate() {
@@ -105,7 +107,7 @@ fn check(symbol: MemorySymbol, options: &LoadOptions) -> Result<BuiltSymbol> {
         }
     }
     for table in &brackets {
-        verify(&name, table)?;
+        verify(&name, table).map_err(Error::BadInput)?;
     }
     let mut records = FundingSink::default();
     for (row, &(time_ms, rate, mark)) in funding.iter().enumerate() {
@@ -125,9 +127,12 @@ fn check(symbol: MemorySymbol, options: &LoadOptions) -> Result<BuiltSymbol> {
     };
     let digests = [
         ("bars", digest_of_bars(&columns)),
-        ("funding", digest_of(funding.iter().flat_map(|&(time_ms, rate, mark)| {
-            [time_ms as u64, rate.to_bits(), mark.unwrap_or(f64::NAN).to_bits()]
-        }))),
+        (
+            "funding",
+            digest_of(funding.iter().flat_map(|&(time_ms, rate, mark)| {
+                [time_ms as u64, rate.to_bits(), mark.unwrap_or(f64::NAN).to_bits()]
+            })),
+        ),
         ("contract", hex(&Sha256::digest(format!("{contract:?}")))),
     ];
     let digest = symbol_digest(digests.iter().map(|(role, digest)| (*role, digest.as_str())), &brackets);

@@ -27,7 +27,8 @@ pub(crate) fn read(
     columns: &Columns,
     judge: &mut impl FnMut(std::result::Result<Row, Fault>) -> std::result::Result<bool, Fault>,
 ) -> Result<Found> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|err| damaged(path, &err))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|err| damaged(path, &err))?;
     let header: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
     let places = locate(path, None, &header, columns)?;
     let wanted = places.values.iter().flatten().copied().chain([places.ts]);
@@ -106,13 +107,19 @@ impl Stamps {
             DataType::Timestamp(unit, zone) => {
                 let values = match unit {
                     TimeUnit::Second => column.as_primitive::<TimestampSecondType>().values().clone(),
-                    TimeUnit::Millisecond => column.as_primitive::<TimestampMillisecondType>().values().clone(),
-                    TimeUnit::Microsecond => column.as_primitive::<TimestampMicrosecondType>().values().clone(),
+                    TimeUnit::Millisecond => {
+                        column.as_primitive::<TimestampMillisecondType>().values().clone()
+                    }
+                    TimeUnit::Microsecond => {
+                        column.as_primitive::<TimestampMicrosecondType>().values().clone()
+                    }
                     TimeUnit::Nanosecond => column.as_primitive::<TimestampNanosecondType>().values().clone(),
                 };
                 (values, Unit::Timestamp(*unit), zone.is_none())
             }
-            other => return Err(wrong_type(path, "ts", other, "a UTC timestamp or an int64 epoch in ms or µs")),
+            other => {
+                return Err(wrong_type(path, "ts", other, "a UTC timestamp or an int64 epoch in ms or µs"));
+            }
         };
         Ok(Self { values, nulls: column.nulls().cloned(), unit, naive })
     }

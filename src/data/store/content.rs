@@ -13,7 +13,8 @@ use crate::data::notes::{Notes, warnings};
 use crate::data::{LoadOptions, OnBadRow, TsKind};
 use crate::error::Result;
 use crate::market::{
-    Bracket, BracketTable, Contract, FundingRecord, FundingTape, Market, MarketPanels, StepGrid, Symbol, TimeGrid,
+    Bracket, BracketTable, Contract, FundingRecord, FundingTape, Market, MarketPanels, StepGrid, Symbol,
+    TimeGrid,
 };
 
 /// Everything but the columns; written as JSON into the schema of the bar file, compact because every opening reads it.
@@ -121,13 +122,16 @@ impl ContractMeta {
 impl Meta {
     /// Whether the numbers hang together: what the JSON of another hand could get wrong.
     pub(crate) fn is_sound(&self) -> bool {
-        self.step_ms > 0
+        (1..=1_000_000_000).contains(&self.step_ms)
+            && self.start_ms.unsigned_abs() < 1 << 53
             && self.bars > 0
             && u32::try_from(self.bars).is_ok()
             && !self.symbols.is_empty()
             && self.symbols.windows(2).all(|pair| pair[0].name < pair[1].name)
             && self.symbols.iter().all(|symbol| {
-                symbol.first_row <= symbol.last_row && symbol.last_row < self.bars && symbol.contract.is_sound()
+                symbol.first_row <= symbol.last_row
+                    && symbol.last_row < self.bars
+                    && symbol.contract.is_sound()
             })
     }
 }

@@ -18,9 +18,9 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use content::{Content, SourceMeta};
 
+use super::LoadOptions;
 use super::build::now_ns;
 use super::listing::{Listing, SourceFile};
-use super::LoadOptions;
 use crate::error::{Error, Result};
 
 /// A file that changed less than this before it was read may change again without its time showing it: file systems
@@ -115,7 +115,11 @@ fn compare<'a>(known: &'a [SourceMeta], read_ns: i64, listing: &'a Listing) -> S
 }
 
 /// Writes a store to the first folder that lets itself be written, and opens it from there.
-pub(crate) fn write_to_first(places: &[PathBuf], bar: &str, mut content: Box<Content>) -> Result<Box<Content>> {
+pub(crate) fn write_to_first(
+    places: &[PathBuf],
+    bar: &str,
+    mut content: Box<Content>,
+) -> Result<Box<Content>> {
     let mut refused = None;
     for place in places {
         match write::write(place, bar, &mut content) {

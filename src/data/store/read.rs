@@ -74,7 +74,8 @@ fn open_content(dir: &Path, bytes: Bytes) -> Checked<Box<Content>> {
         let Some(place) = names.iter().position(|known| *known == name) else { return Ok(None) };
         batch.values(3 * place + 1, cells).map(Some)
     };
-    let required = |name: &str| -> Checked<Column> { panel(name)?.ok_or_else(|| format!("no column {name}")) };
+    let required =
+        |name: &str| -> Checked<Column> { panel(name)?.ok_or_else(|| format!("no column {name}")) };
     let panels = MarketPanels {
         lanes,
         open: required("open")?,
@@ -198,7 +199,8 @@ impl IpcFile {
 
     /// The one record batch.
     fn batch(&self, footer: &Footer<'_>) -> Checked<Batch<'_>> {
-        let blocks = footer.recordBatches().filter(|blocks| blocks.len() == 1).ok_or("not one record batch")?;
+        let blocks =
+            footer.recordBatches().filter(|blocks| blocks.len() == 1).ok_or("not one record batch")?;
         let block = blocks.get(0);
         let start = usize::try_from(block.offset()).map_err(|_| "a block before the file")?;
         let head = usize::try_from(block.metaDataLength()).map_err(|_| "a block of negative length")?;

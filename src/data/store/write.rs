@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use arrow_array::types::Float64Type;
 use arrow_array::{
-    ArrayRef, FixedSizeListArray, Float64Array, PrimitiveArray, RecordBatch, TimestampMillisecondArray, UInt32Array,
+    ArrayRef, FixedSizeListArray, Float64Array, PrimitiveArray, RecordBatch, TimestampMillisecondArray,
+    UInt32Array,
 };
 use arrow_buffer::ScalarBuffer;
 use arrow_ipc::MetadataVersion;
@@ -169,16 +170,21 @@ fn digest_of(funding: &FundingColumns) -> String {
 /// Removes temporary files of builders that died and funding files no store refers to. What cannot be removed stays.
 fn remove_leftovers(dir: &Path) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
-    let names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    let referenced: Vec<String> =
-        names.iter().filter(|name| name.starts_with("bars_")).filter_map(|name| referenced_funding(&dir.join(name))).collect();
+    let names: Vec<String> =
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let referenced: Vec<String> = names
+        .iter()
+        .filter(|name| name.starts_with("bars_"))
+        .filter_map(|name| referenced_funding(&dir.join(name)))
+        .collect();
     for name in names {
         let is_temp = name.starts_with(TEMP_PREFIX);
         let is_orphan = name.starts_with("funding_") && !referenced.contains(&name);
         let path = dir.join(&name);
         let is_old = || {
             let changed = std::fs::metadata(&path).and_then(|meta| meta.modified());
-            changed.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > LEFTOVER_AGE))
+            changed
+                .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > LEFTOVER_AGE))
         };
         if (is_temp || is_orphan) && is_old() {
             let _ = std::fs::remove_file(&path);
