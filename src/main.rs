@@ -1,2 +1,7 @@
-//! cli
-fn main() {}
+//! The `barloom` command: arguments, progress, printing. Everything it does is a library call.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

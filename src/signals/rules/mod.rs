@@ -116,11 +116,8 @@ impl Rules {
 /// );
 /// ```
 pub fn parse_rules(texts: &RuleTexts, file: Option<&Path>) -> Result<Rules> {
-    let later = [
-        ("trail_distance", &texts.trail_distance),
-        ("weight", &texts.weight),
-        ("score", &texts.score),
-    ];
+    let later =
+        [("trail_distance", &texts.trail_distance), ("weight", &texts.weight), ("score", &texts.score)];
     if let Some((key, Some(text))) = later.into_iter().find(|(_, text)| text.is_some()) {
         let mut bad = BadInput::expected("no such rule")
             .key(format!("signals.{key}"))

@@ -1,0 +1,146 @@
+//! Finished chunks on disk: one Arrow IPC file each, named by its content key, whole or not there.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::builder::{FixedSizeListBuilder, Float64Builder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_ipc::reader::FileReader;
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+
+use super::runner::{TrialResult, TrialStatus};
+use crate::error::{BadInput, Error, Result, io_error};
+use crate::reporting::files::{create_folder, sync_folder, write_atomic};
+use crate::reporting::{METRIC_NAMES, Metric, Metrics};
+
+/// The parts of one sweep.
+#[derive(Debug)]
+pub(super) struct Parts {
+    dir: PathBuf,
+    sweep_digest: String,
+}
+
+impl Parts {
+    /// Opens the folder of parts of a sweep.
+    pub(super) fn open(dir: &Path, sweep_digest: &str) -> Result<Self> {
+        create_folder(dir)?;
+        Ok(Self { dir: dir.to_path_buf(), sweep_digest: sweep_digest.to_owned() })
+    }
+    fn path(&self, chunk: usize) -> PathBuf {
+        self.dir.join(format!("part-{chunk:06}-{}.arrow", &self.sweep_digest[..24]))
+    }
+    /// Whether the part is there and whole; what is not is computed again.
+    pub(super) fn has(&self, chunk: usize, trials: usize) -> bool {
+        self.read(chunk).is_ok_and(|results| results.len() == trials)
+    }
+    pub(super) fn write(&self, chunk: usize, results: &[TrialResult]) -> Result<()> {
+        let path = self.path(chunk);
+        let bytes = encode(results).map_err(|error| broken(&path, &error))?;
+        write_atomic(&path, &bytes)?;
+        sync_folder(&self.dir)
+    }
+    pub(super) fn read(&self, chunk: usize) -> Result<Vec<TrialResult>> {
+        let path = self.path(chunk);
+        let file = File::open(&path).map_err(|error| io_error(&path, "opening", error))?;
+        decode(file).map_err(|error| {
+            BadInput::expected("a whole part")
+                .file(&path)
+                .found(error.to_string())
+                .fix("delete it and run again")
+                .into()
+        })
+    }
+}
+
+fn broken(path: &Path, error: &ArrowError) -> Error {
+    Error::Io {
+        path: path.to_path_buf(),
+        doing: "encoding",
+        source: std::io::Error::other(error.to_string()),
+    }
+}
+
+fn encode(results: &[TrialResult]) -> std::result::Result<Vec<u8>, ArrowError> {
+    let (mut ids, mut statuses, mut errors) =
+        (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
+    let mut metrics = FixedSizeListBuilder::new(Float64Builder::new(), METRIC_NAMES.len() as i32);
+    let days = results.iter().map(|r| r.daily_equity.len()).max().unwrap_or(0);
+    let mut equity = FixedSizeListBuilder::new(Float64Builder::new(), days as i32);
+    for result in results {
+        ids.append_value(&result.trial_id);
+        statuses.append_value(result.status.as_str());
+        errors.append_value(&result.error);
+        for index in 0..METRIC_NAMES.len() {
+            metrics.values().append_value(result.metrics.at(index).unwrap_or(f64::NAN));
+        }
+        metrics.append(true);
+        for day in 0..days {
+            equity.values().append_value(result.daily_equity.get(day).copied().unwrap_or(f64::NAN));
+        }
+        equity.append(true);
+    }
+    let columns: [(&str, ArrayRef); 5] = [
+        ("trial_id", Arc::new(ids.finish())),
+        ("status", Arc::new(statuses.finish())),
+        ("error", Arc::new(errors.finish())),
+        ("metrics", Arc::new(metrics.finish())),
+        ("daily_equity", Arc::new(equity.finish())),
+    ];
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let batch =
+        RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, array)| array).collect())?;
+    let mut writer = FileWriter::try_new(Vec::new(), &schema)?;
+    writer.write(&batch)?;
+    writer.into_inner()
+}
+
+fn decode(file: File) -> std::result::Result<Vec<TrialResult>, ArrowError> {
+    let shape = || ArrowError::SchemaError("not a part of a sweep".into());
+    let mut results = Vec::new();
+    for batch in FileReader::try_new(file, None)? {
+        let batch = batch?;
+        let text =
+            |name: &str| batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).ok_or_else(shape);
+        let (ids, statuses, errors) = (text("trial_id")?, text("status")?, text("error")?);
+        let lists = |name: &str, len: Option<usize>| {
+            let list =
+                batch.column_by_name(name).and_then(|c| c.as_fixed_size_list_opt()).ok_or_else(shape)?;
+            let floats = matches!(list.data_type(), DataType::FixedSizeList(field, _) if field.data_type() == &DataType::Float64);
+            let fits = len.is_none_or(|len| list.value_length() as usize == len);
+            if floats && fits { Ok(list) } else { Err(shape()) }
+        };
+        let (metrics, equity) = (lists("metrics", Some(METRIC_NAMES.len()))?, lists("daily_equity", None)?);
+        for row in 0..batch.num_rows() {
+            let status = match statuses.value(row) {
+                "ok" => TrialStatus::Ok,
+                "ruined" => TrialStatus::Ruined,
+                "failed" => TrialStatus::Failed,
+                _ => return Err(shape()),
+            };
+            let values = metrics.value(row);
+            let mut decoded = Metrics::default();
+            for (&metric, &value) in
+                Metric::all().iter().zip(values.as_primitive::<Float64Type>().values().iter())
+            {
+                decoded.set(metric, Some(value).filter(|v| v.is_finite()));
+            }
+            let days = equity.value(row);
+            let failed = status == TrialStatus::Failed;
+            let daily = days.as_primitive::<Float64Type>().values();
+            results.push(TrialResult {
+                trial_id: ids.value(row).to_owned(),
+                status,
+                error: errors.value(row).to_owned(),
+                metrics: decoded,
+                daily_equity: if failed { Vec::new() } else { daily.to_vec() },
+            });
+        }
+    }
+    Ok(results)
+}

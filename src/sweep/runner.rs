@@ -1,0 +1,386 @@
+//! Who computes what: chunks of trials over workers, tiles over bars, accounts over both.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rayon::prelude::*;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::parts::Parts;
+use super::points::Points;
+use super::source::Source;
+use crate::config::Spec;
+use crate::config::plan::EnginePlan;
+use crate::engine::{Account, Venue};
+use crate::error::{BadInput, Error, Result};
+use crate::execution::volume::TrailingVolume;
+use crate::market::{Market, TileBuffer};
+use crate::reporting::run_dir::sha256;
+use crate::reporting::{Metrics, TrialStats};
+use crate::signals::SignalSource;
+
+/// Everything that all workers read.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// The market.
+    pub market: &'a Market,
+    /// The config; its sweep made `points`.
+    pub spec: &'a Spec,
+    /// The trials.
+    pub points: &'a Points,
+    /// Where signals come from.
+    pub source: &'a Source,
+    /// Digest of the table behind `source`; empty without one.
+    pub source_digest: &'a str,
+    /// Bars of the run; earlier ones warm the signals.
+    pub run: Range<usize>,
+    /// Bars per tile; changes no result.
+    pub tile_bars: usize,
+}
+
+/// How a sweep is run; nothing here changes a result.
+#[derive(Debug, Clone)]
+pub struct SweepOptions {
+    /// Folder of the finished parts.
+    pub parts_dir: PathBuf,
+    /// Worker threads; 0: one per core.
+    pub threads: usize,
+}
+
+/// How far a sweep is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Trials finished, resumed ones included.
+    pub trials_done: usize,
+    /// Trials that were finished before.
+    pub trials_resumed: usize,
+    /// All trials.
+    pub trials: usize,
+    /// Trial-symbol-bars computed now.
+    pub symbol_bars: u64,
+}
+
+/// How a trial ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrialStatus {
+    /// Ran to the end.
+    Ok,
+    /// Equity reached 0.
+    Ruined,
+    /// Could not run; the error says why.
+    Failed,
+}
+
+impl TrialStatus {
+    /// Name in the results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Ruined => "ruined",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a trial came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialResult {
+    /// Digest of the trial's resolved config and the panels' contents.
+    pub trial_id: String,
+    /// How it ended.
+    pub status: TrialStatus,
+    /// Why it failed; empty otherwise.
+    pub error: String,
+    /// Its metrics; undefined where it failed.
+    pub metrics: Metrics,
+    /// Equity at every midnight, as [`crate::reporting::day_stamps`]; empty where it failed.
+    pub daily_equity: Vec<f64>,
+}
+
+/// Trials per chunk: a constant of the number of trials alone, so that every machine cuts alike.
+pub fn chunk_trials(trials: usize) -> usize {
+    match trials {
+        0..=128 => 8,
+        129..=4096 => 16,
+        4097..=65_536 => 32,
+        _ => 128,
+    }
+}
+
+/// Keys that belong to the market or the files, which all trials share.
+const SHARED_KEYS: &[&str] = &[
+    "general.bar",
+    "general.mark_source",
+    "general.oracle_mode",
+    "general.seed",
+    "universe.",
+    "signals.",
+    "output.",
+];
+
+impl Job<'_> {
+    /// Checks what can be checked before the first bar.
+    ///
+    /// # Errors
+    /// A swept key that all trials must share.
+    pub fn check(&self) -> Result<()> {
+        for name in &self.points.names {
+            let is_param = self.spec.signals.params.contains_key(name) || name.starts_with("signals.params.");
+            if !is_param
+                && SHARED_KEYS.iter().any(|key| name == key || (key.ends_with('.') && name.starts_with(key)))
+            {
+                return Err(BadInput::expected(
+                    "a rule parameter, or a key of execution, costs, funding or sizing",
+                )
+                .key(format!("sweep.grid.{name}"))
+                .found("a key that all trials of a sweep share")
+                .fix("run one sweep for each of its values")
+                .into());
+            }
+        }
+        Ok(())
+    }
+    /// Number of chunks.
+    pub fn chunks(&self) -> usize {
+        self.points.len().div_ceil(self.chunk_trials())
+    }
+    /// Trials per chunk.
+    pub fn chunk_trials(&self) -> usize {
+        chunk_trials(self.points.len())
+    }
+    /// Trials of a chunk.
+    pub fn chunk(&self, chunk: usize) -> Range<usize> {
+        let size = self.chunk_trials();
+        chunk * size..((chunk + 1) * size).min(self.points.len())
+    }
+    /// Digest of everything that decides the results: config, sweep, data, table, window, engine version.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.identity(&self.spec.digest()));
+        for trial in 0..self.points.len() {
+            hash.update(serde_json::to_vec(self.points.values(trial)).unwrap_or_default());
+        }
+        hash.update(self.points.names.join("\0"));
+        hex(&hash.finalize())
+    }
+    fn identity(&self, config_digest: &str) -> String {
+        let grid = self.market.grid;
+        let (start, end) = (grid.open_ms(self.run.start), grid.open_ms(self.run.end));
+        let (data, table) = (&self.market.content_digest, self.source_digest);
+        format!("{}\0{config_digest}\0{data}\0{table}\0{start}\0{end}", env!("CARGO_PKG_VERSION"))
+    }
+    fn trial_id(&self, spec: &Spec) -> String {
+        sha256(self.identity(&spec.digest()).as_bytes())[..32].to_owned()
+    }
+    /// A trial as it will run.
+    fn resolve(&self, trial: usize) -> Resolved {
+        let named = self.points.named(trial);
+        match self.spec.with_overrides(&named).and_then(|spec| spec.plan().map(|plan| (spec, plan))) {
+            Ok((spec, plan)) => {
+                Resolved { trial_id: self.trial_id(&spec), ready: Ok((plan, spec.signals.params)) }
+            }
+            Err(error) => {
+                let values = Value::Object(named.into_iter().collect());
+                let identity = self.identity(&format!("{}{values}", self.spec.digest()));
+                Resolved {
+                    trial_id: sha256(identity.as_bytes())[..32].to_owned(),
+                    ready: Err(error.to_string()),
+                }
+            }
+        }
+    }
+}
+
+struct Resolved {
+    trial_id: String,
+    ready: std::result::Result<(EnginePlan, BTreeMap<String, f64>), String>,
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs all chunks that have no part yet, writing one part each.
+///
+/// # Errors
+/// [`Error::Interrupted`] when `stop` is set: finished parts stay. The first machine error otherwise.
+pub fn run_chunks(
+    job: &Job<'_>,
+    options: &SweepOptions,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<()> {
+    job.check()?;
+    let parts = Parts::open(&options.parts_dir, &job.digest())?;
+    let missing: Vec<usize> =
+        (0..job.chunks()).filter(|&chunk| !parts.has(chunk, job.chunk(chunk).len())).collect();
+    let resumed = job.points.len() - missing.iter().map(|&chunk| job.chunk(chunk).len()).sum::<usize>();
+    let done = Mutex::new(Progress {
+        trials_done: resumed,
+        trials_resumed: resumed,
+        trials: job.points.len(),
+        symbol_bars: 0,
+    });
+    progress(*lock(&done));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build().map_err(|error| {
+        Error::Io { path: PathBuf::new(), doing: "starting threads", source: std::io::Error::other(error) }
+    })?;
+    let failed = AtomicBool::new(false);
+    let symbol_bars = AtomicU64::new(0);
+    let symbols = job.market.symbols.len() as u64;
+    let outcome = pool.install(|| {
+        missing.par_iter().with_max_len(1).try_for_each(|&chunk| {
+            let trials = job.chunk(chunk);
+            let halted = || stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+            let on_tile = |rows: usize| {
+                let bars = (rows * trials.len()) as u64 * symbols;
+                let total = symbol_bars.fetch_add(bars, Ordering::Relaxed) + bars;
+                let mut done = lock(&done);
+                done.symbol_bars = done.symbol_bars.max(total);
+                progress(*done);
+                !halted()
+            };
+            let results = run_chunk(job, trials.clone(), &on_tile)?;
+            parts.write(chunk, &results).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+            let mut done = lock(&done);
+            done.trials_done += trials.len();
+            progress(*done);
+            Ok(())
+        })
+    });
+    match outcome {
+        Err(Error::Interrupted) if !stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
+        other => other,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Runs a chunk of trials in memory. `on_tile` is called with the bars just done; `false` stops.
+///
+/// A trial that cannot run (a window of 0 bars, a fraction out of range) fails alone.
+///
+/// # Errors
+/// [`Error::Interrupted`].
+pub fn run_chunk(
+    job: &Job<'_>,
+    trials: Range<usize>,
+    on_tile: &dyn Fn(usize) -> bool,
+) -> Result<Vec<TrialResult>> {
+    let resolved: Vec<Resolved> = trials.map(|trial| job.resolve(trial)).collect();
+    let mut faults: Vec<String> =
+        resolved.iter().map(|r| r.ready.as_ref().err().cloned().unwrap_or_default()).collect();
+    let mut live = Vec::new();
+    let mut params = Vec::new();
+    for (index, trial) in resolved.iter().enumerate() {
+        if let Ok((_, values)) = &trial.ready {
+            live.push(index);
+            params.push(values.clone());
+        }
+    }
+    let bind = |params: &[BTreeMap<String, f64>]| {
+        job.source.bind(params, job.spec.general.seed, job.market, job.run.clone())
+    };
+    let signals = match bind(&params) {
+        Ok(signals) => signals,
+        Err(_) => {
+            // One trial's parameters do not fit the rules: find which, and go on without them.
+            for (&index, values) in live.iter().zip(&params) {
+                if let Err(error) = bind(std::slice::from_ref(values)) {
+                    faults[index] = error.to_string();
+                }
+            }
+            live.retain(|&index| faults[index].is_empty());
+            params =
+                live.iter().filter_map(|&i| resolved[i].ready.as_ref().ok().map(|r| r.1.clone())).collect();
+            bind(&params)?
+        }
+    };
+    let plans: Vec<&EnginePlan> =
+        live.iter().filter_map(|&i| resolved[i].ready.as_ref().ok().map(|r| &r.0)).collect();
+    let outcomes = run_accounts(job, &plans, signals, on_tile)?;
+    let mut results: Vec<TrialResult> = resolved
+        .into_iter()
+        .zip(faults)
+        .map(|(trial, error)| TrialResult {
+            trial_id: trial.trial_id,
+            status: TrialStatus::Failed,
+            error,
+            metrics: Metrics::default(),
+            daily_equity: Vec::new(),
+        })
+        .collect();
+    for (&index, outcome) in live.iter().zip(outcomes) {
+        let result = &mut results[index];
+        match outcome {
+            Ok(stats) => {
+                result.status = if stats.ruined() { TrialStatus::Ruined } else { TrialStatus::Ok };
+                result.metrics = stats.finish();
+                result.daily_equity = stats.daily_equity().to_vec();
+            }
+            Err(error) => result.error = error,
+        }
+    }
+    Ok(results)
+}
+
+type Outcome = std::result::Result<TrialStats, String>;
+
+fn run_accounts(
+    job: &Job<'_>,
+    plans: &[&EnginePlan],
+    mut signals: Box<dyn SignalSource>,
+    on_tile: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Outcome>> {
+    let venue = Venue::new(job.market, job.run.clone());
+    let use_mark = plans.first().is_some_and(|plan| plan.use_mark);
+    let mut accounts: Vec<(Account, Outcome)> = plans
+        .iter()
+        .map(|plan| {
+            let market = job.market;
+            let stats = TrialStats::new(
+                market.symbols.len(),
+                market.grid,
+                job.run.clone(),
+                plan.initial_capital_usdt,
+            );
+            (Account::new(&venue, plan), Ok(stats))
+        })
+        .collect();
+    let needs_volume = plans.iter().any(|plan| Account::needs_trailing_volume(plan));
+    let mut buffer = TileBuffer::default();
+    let mut volume = TrailingVolume::default();
+    let mut bar = 0;
+    while bar < job.run.end && !plans.is_empty() {
+        let rows = job.tile_bars.max(1).min(job.run.end - bar);
+        let tile = buffer.load(job.market, bar, rows, use_mark);
+        let trailing = needs_volume.then(|| volume.load(&tile));
+        signals.step(job.market, &tile);
+        for (trial, (account, outcome)) in accounts.iter_mut().enumerate() {
+            let Ok(stats) = outcome else { continue };
+            let step = || account.step_tile(&venue, &tile, trailing, &signals.trial(trial), stats);
+            // A broken invariant is a defect of the engine: it ends its own trial, loudly, and no other.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(step)) {
+                *outcome = Err(panic_text(&*panic));
+            }
+        }
+        bar += rows;
+        if !on_tile(rows) {
+            return Err(Error::Interrupted);
+        }
+    }
+    Ok(accounts.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the engine stopped this trial: {}", text.unwrap_or("unknown"))
+}
