@@ -10,7 +10,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().unwrap() != "README.md" && path.is_file())
+        .filter(|path| path.extension().is_some_and(|extension| extension != "md"))
         .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap()))
         .collect()
 }
@@ -194,6 +194,6 @@ fn both_formats_are_written_again_over_themselves_but_not_mixed() {
     write_universe(&spec, folder.path(), &mut |_, _| ()).unwrap();
     assert!(files(folder.path()) == first);
     let mixed = write_universe(&small(2, 200), folder.path(), &mut |_, _| ()).unwrap_err().to_string();
-    assert!(mixed.contains("BTCUSDT_15m.parquet") && mixed.contains("remove it"), "{mixed}");
+    assert!(mixed.contains("BTCUSDT_15m.parquet") && mixed.contains("remove this file"), "{mixed}");
     assert!(files(folder.path()) == first);
 }

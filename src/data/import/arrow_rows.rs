@@ -81,7 +81,7 @@ fn append(rows: &mut Rows, batch: &RecordBatch, binding: &Binding, source: u32) 
         .map(|(&(column, required), name)| match column {
             Some(column) => numbers(batch.column(column), required).map_err(|(row, found)| {
                 let bad = BadInput::expected("a number").key(name).found(found);
-                bad.row((rows.len() + row) as u64)
+                bad.row((rows.len() + row) as u64).into()
             }),
             None => Ok(vec![f64::NAN; batch.num_rows()]),
         })
@@ -92,7 +92,7 @@ fn append(rows: &mut Rows, batch: &RecordBatch, binding: &Binding, source: u32) 
         let place = (first + row) as u64;
         let Some(ts_ms) = stamp else {
             let bad = BadInput::expected("a UTC time").row(place).key(stamp_name);
-            return Err(bad.found("nothing, or no time"));
+            return Err(bad.found("nothing, or no time").into());
         };
         for (value, column) in values.iter_mut().zip(&columns) {
             *value = column[row];

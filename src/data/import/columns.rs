@@ -110,7 +110,7 @@ impl Binding {
         for field in fields(role) {
             let column = field.aliases.iter().find_map(|alias| find(alias));
             if column.is_none() && field.required {
-                return Err(missing(field.name));
+                return Err(missing(field.name).into());
             }
             values.push((column, field.required));
         }
@@ -165,28 +165,34 @@ impl Rows {
 fn check(role: Role, values: &[f64]) -> Judged<()> {
     for (field, &value) in fields(role).iter().zip(values) {
         if value.is_infinite() || field.required && value.is_nan() {
-            return Err(BadInput::expected("a finite number").key(field.name).found(value.to_string()));
+            return Err(BadInput::expected("a finite number")
+                .key(field.name)
+                .found(value.to_string())
+                .into());
         }
         let price = matches!(field.name, "open" | "high" | "low" | "close" | "mark" | "mark_price");
         if price && value <= 0.0 {
             return Err(BadInput::expected("a price above 0")
                 .key(field.name)
                 .found(value.to_string())
-                .fix("remove or mend the row"));
+                .fix("remove or mend the row")
+                .into());
         }
         if field.name.ends_with("volume") && value < 0.0 {
             return Err(BadInput::expected("0 or more")
                 .key(field.name)
                 .found(value.to_string())
-                .fix("remove or mend the row"));
+                .fix("remove or mend the row")
+                .into());
         }
     }
     if let (Role::Bars, [open, high, low, close, ..]) = (role, values) {
-        let wrong = |key: &str, found: &f64, expected: &str| {
+        let wrong = |key: &str, found: &f64, expected: &str| -> Judged<()> {
             Err(BadInput::expected(format!("{expected} (open {open}, close {close})"))
                 .key(key)
                 .found(found.to_string())
-                .fix("remove or mend the row"))
+                .fix("remove or mend the row")
+                .into())
         };
         if *high < open.max(*close) {
             return wrong("high", high, "at least open and close");

@@ -26,11 +26,11 @@ pub(super) fn read(
     let mut rows = Rows::new(role);
     let mut bound: Option<(Binding, usize)> = None;
     let mut values = Vec::new();
-    let bad = |bad: BadInput| Error::from(bad.file(path));
+    let bad = |bad: Box<BadInput>| Error::from(bad.file(path));
     while next(&mut reader, &mut record, path, in_archive)? {
         let row = record.position().map_or(1, csv::Position::line);
         let Some((binding, width)) = &bound else {
-            let (binding, is_header) = bind(role, &record).map_err(|e| bad(e.row(row)))?;
+            let (binding, is_header) = bind(role, &record).map_err(|e| bad(e.row(row).into()))?;
             if !is_header {
                 parse_row(role, &binding, &record, row, &mut values)
                     .and_then(|ts_ms| rows.push(ts_ms, &values, (source, row)))
@@ -43,7 +43,8 @@ pub(super) fn read(
             return Err(bad(BadInput::expected(format!("{width} as in the first row"))
                 .row(row)
                 .found(format!("{} fields", record.len()))
-                .fix("the file may be cut off: fetch or export it again")));
+                .fix("the file may be cut off: fetch or export it again")
+                .into()));
         }
         parse_row(role, binding, &record, row, &mut values)
             .and_then(|ts_ms| rows.push(ts_ms, &values, (source, row)))
@@ -119,7 +120,7 @@ fn parse_row(
             Err(_) => {
                 let found = if cell.is_empty() { "nothing" } else { cell };
                 let bad = BadInput::expected("a number").row(row).key(name).found(found);
-                return Err(bad.fix("remove or mend the row"));
+                return Err(bad.fix("remove or mend the row").into());
             }
         });
     }

@@ -181,10 +181,10 @@ impl Staging {
     pub fn table(&mut self, stem: &str, format: FileFormat, table: &OutTable<'_>) -> Result<()> {
         let twin = self.out.join(format!("{stem}.{}", format.other().extension()));
         if twin.exists() {
-            return Err(BadInput::expected(format!("no file of `{stem}` in another format than {format:?}"))
+            return Err(BadInput::expected(format!("`{stem}` in one format only"))
                 .file(twin)
-                .found("the same table")
-                .fix("remove it, or choose its format or another folder")
+                .found("it in another format than the one to be written")
+                .fix("remove this file, or choose its format or another folder")
                 .into());
         }
         let path = self.path(format!("{stem}.{}", format.extension()));

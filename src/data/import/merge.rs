@@ -28,7 +28,8 @@ pub(super) fn infer_bar_ms(rows: &Rows) -> Judged<i64> {
                 .found(step.map_or("too few rows to tell the bar length".to_owned(), |step| {
                     format!("{step} ms apart")
                 }))
-                .fix("say the bar length with --bar"))
+                .fix("say the bar length with --bar")
+                .into())
         }
     }
 }
@@ -53,7 +54,8 @@ pub(super) fn align(rows: &mut Rows, bar_ms: i64, kind: TsKind) -> Judged<()> {
                 .row(origin.1)
                 .key("ts")
                 .found(format_stamp(stamp))
-                .fix(fix));
+                .fix(fix)
+                .into());
         }
     }
     Ok(())

@@ -26,7 +26,7 @@ use self::sources::{Format, Found, Piece};
 use crate::error::{BadInput, Error, Result, io_error};
 
 /// Outcome of a step that knows what is wrong but not in which file.
-type Judged<T> = std::result::Result<T, BadInput>;
+type Judged<T> = std::result::Result<T, Box<BadInput>>;
 
 /// Which end of a bar its stamp is, where the column's name does not say it (`open_time`, `close_time`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,14 +162,15 @@ fn read_symbol(
             tables.funding.append(rows);
             continue;
         }
-        let in_file = |bad: BadInput| Error::from(bad.file(&piece.shown));
+        let in_file = |bad: Box<BadInput>| Error::from(bad.file(&piece.shown));
         let length = match (piece.bar_ms, bar_ms) {
             (Some(named), Some(asked)) if named != asked => {
                 let label = |ms| bar_label(ms).unwrap_or_default();
                 return Err(in_file(
                     BadInput::expected(format!("bars of {} as asked with --bar", label(asked)))
                         .found(format!("{} in the file's name", label(named)))
-                        .fix("leave out the file or --bar"),
+                        .fix("leave out the file or --bar")
+                        .into(),
                 ));
             }
             (Some(ms), _) | (None, Some(ms)) => ms,

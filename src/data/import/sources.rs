@@ -120,7 +120,7 @@ fn add(found: &mut Found, file: &Path, options: &ImportOptions) -> Result<Option
         role,
         bar_ms,
     };
-    Ok(table(named, file, options, piece).map(|piece| found.pieces.push(piece)).err())
+    Ok(table(named, file, options, piece).map(|piece| found.pieces.push(piece)).err().map(|bad| *bad))
 }
 
 fn add_archive(
@@ -162,7 +162,7 @@ fn add_archive(
         };
         match table(named, &shown, options, piece) {
             Ok(piece) => found.pieces.push(piece),
-            Err(bad) => return Ok(Some(bad)),
+            Err(bad) => return Ok(Some(*bad)),
         }
         tables += 1;
     }
@@ -180,7 +180,8 @@ fn table(
         return Err(BadInput::expected("bars or funding records")
             .file(shown)
             .found("the name of another kind of table")
-            .fix("leave it out"));
+            .fix("leave it out")
+            .into());
     };
     let symbol = options.symbol.clone().or(symbol).ok_or_else(|| {
         BadInput::expected("a name such as BTCUSDT_15m.csv or BTCUSDT-15m-2023-01.zip")

@@ -4,6 +4,7 @@ use super::contracts::Profile;
 use super::path::Life;
 use super::random::{Purpose, Random};
 use super::{SynthBars, SynthSpec};
+use crate::market::StepGrid;
 
 const HOUR_MS: i64 = 3_600_000;
 /// Rate of 8 hours when premium is small.
@@ -65,6 +66,6 @@ fn interval_hours(ms: i64, life: &Life, switches: [i64; 2]) -> i64 {
 fn mark_px(profile: &Profile, bars: &SynthBars, ms: i64, basis: f64) -> Option<f64> {
     let next = bars.ts_ms.partition_point(|&open_ms| open_ms < ms);
     let px = bars.open.get(next).or(bars.close.last())?;
-    let hundredths = (px * (1.0 + basis) / profile.tick.size * 100.0).round();
-    Some(profile.tick.value(hundredths) / 100.0)
+    let fine = StepGrid::new(profile.tick.size / 100.0);
+    Some(fine.value((px * (1.0 + basis) / fine.size).round()))
 }

@@ -75,11 +75,11 @@ impl SynthSpec {
 
     /// Says which field is out of range, if any.
     pub fn check(&self) -> Result<()> {
-        let within = |key: &str, value: usize, max: usize| {
+        let within = |key: &str, value: usize, max: usize| -> Result<()> {
             if (1..=max).contains(&value) {
                 return Ok(());
             }
-            Err(BadInput::expected(format!("1 to {max}")).key(key).found(value.to_string()))
+            Err(BadInput::expected(format!("1 to {max}")).key(key).found(value.to_string()).into())
         };
         within("symbols", self.symbols, Self::MAX_SYMBOLS)?;
         within("bars", self.bars, Self::MAX_BARS)?;
