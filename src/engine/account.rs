@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::api::{MarkRows, Recorder, SignalTile};
-use super::calendar::Calendar;
+use super::calendar::{Listings, SeriesEnd};
 use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingBoundary, Sequencing};
 use crate::execution::levels::Levels;
 use crate::execution::orders::OrderQueue;
@@ -17,6 +17,7 @@ pub struct Venue<'m> {
     pub(super) market: &'m Market,
     pub(super) run: Range<usize>,
     pub(super) rules: Vec<SymbolRules>,
+    pub(super) listings: Listings,
 }
 
 impl<'m> Venue<'m> {
@@ -27,7 +28,7 @@ impl<'m> Venue<'m> {
     pub fn new(market: &'m Market, run: Range<usize>) -> Self {
         assert!(run.end <= market.grid.bars, "the run reaches beyond the grid");
         let rules = market.symbols.iter().map(|symbol| SymbolRules::new(&symbol.contract)).collect();
-        Self { market, run, rules }
+        Self { market, run, rules, listings: Listings::new(market) }
     }
     /// Bars of the run.
     pub fn run(&self) -> Range<usize> {
@@ -69,13 +70,20 @@ pub struct Account {
     pub(super) book: Book,
     pub(super) orders: OrderQueue,
     pub(super) levels: Levels,
-    pub(super) calendar: Calendar,
-    pub(super) calendar_at: usize,
+    series_ends: Vec<SeriesEnd>,
+    series_ends_at: usize,
+    pub(super) delistings_at: usize,
     pub(super) funding_at: usize,
     pub(super) consumed: Vec<Consumed>,
     // Scratch: rebuilt every bar or tile.
+    /// Carried positions whose levels the bar may touch.
     pub(super) touched: Vec<u64>,
+    /// Positions that grew at this open.
+    pub(super) increased: Vec<u64>,
+    /// Positions that began at this open.
     pub(super) opened: Vec<u64>,
+    /// Take profits that were set at this open.
+    pub(super) fresh_target: Vec<u64>,
     pub(super) marks: MarkBuffers,
 }
 
@@ -106,6 +114,15 @@ impl MarkBuffers {
         self.net.clear();
         self.positions.clear();
     }
+    /// Takes back the marks of the last bar.
+    pub(super) fn pop(&mut self) {
+        self.wallet.pop();
+        self.unrealized.pop();
+        self.equity.pop();
+        self.gross.pop();
+        self.net.pop();
+        self.positions.pop();
+    }
 }
 
 impl Account {
@@ -118,15 +135,18 @@ impl Account {
         Self {
             orders: OrderQueue::new(words, 1, symbols.max(16)),
             levels: Levels::new(lanes),
-            calendar: Calendar::new(market, &venue.run, &plan.execution),
-            calendar_at: 0,
+            series_ends: venue.listings.series_ends(market, &venue.run, &plan.execution),
+            series_ends_at: 0,
+            delistings_at: venue.listings.delistings.partition_point(|&(bar, _)| bar < venue.run.start),
             funding_at: market.funding.first_from(venue.run.start),
             consumed: vec![
                 Consumed { bar: u32::MAX, qty: 0.0 };
                 if plan.slippage.b_bps == 0.0 { 0 } else { lanes }
             ],
             touched: vec![0; words],
+            increased: vec![0; words],
             opened: vec![0; words],
+            fresh_target: vec![0; words],
             marks: MarkBuffers::default(),
             plan: plan.clone(),
             book,
@@ -177,6 +197,13 @@ impl Account {
             net_usdt: &marks.net,
             positions: &marks.positions,
         });
+    }
+    /// The next symbol whose series is settled at the close of this bar.
+    #[inline]
+    pub(super) fn next_series_end(&mut self, bar: usize) -> Option<SeriesEnd> {
+        let due = *self.series_ends.get(self.series_ends_at).filter(|end| end.bar == bar)?;
+        self.series_ends_at += 1;
+        Some(due)
     }
     /// The carried positions' stops come before any market order (`stops_first_bar`, for parity with such engines).
     pub(super) fn stops_come_first(&self) -> bool {

@@ -1,74 +1,113 @@
-//! What is known to happen to symbols before the run starts: delistings and series that end (semantics 1.7).
+//! What happens to symbols as such: delistings, and series that fall silent (semantics 1.7).
+//!
+//! A run must not know whether a silent series will speak again (semantics 10.5), so a symbol without a known delisting
+//! is settled at its `delist_after_missing`-th consecutive missing bar, whatever follows.
 
 use std::ops::Range;
 
 use crate::config::plan::ExecutionPlan;
 use crate::market::Market;
 
-/// When in its bar a settlement happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum SettlementKind {
-    /// Known delisting: in the open phase, before funding.
-    Delist,
-    /// The series ended without one: at the close, with a haircut.
-    SeriesEnd,
+/// A symbol's positions are settled at the close of `bar`, because its series has been silent for long enough.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct SeriesEnd {
+    pub(super) bar: usize,
+    pub(super) symbol: usize,
+    pub(super) last_close_px: f64,
 }
 
-/// A symbol's positions are settled.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Settlement {
-    pub(super) bar: usize,
-    pub(super) kind: SettlementKind,
-    pub(super) symbol: usize,
-    /// Last close known at that time; `NaN` where there was none.
-    pub(super) last_close_px: f64,
+/// A run of missing bars after a symbol's first bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Silence {
+    symbol: usize,
+    first: usize,
+    bars: usize,
+}
+
+/// Listing facts of a market in bars, shared by all accounts.
+#[derive(Debug)]
+pub(super) struct Listings {
+    silences: Vec<Silence>,
+    /// First bar that opens at or after the delisting; `usize::MAX`: none on this grid.
+    pub(super) delisted_from: Vec<usize>,
+    /// First bar from which only reductions are allowed.
+    pub(super) reduce_only_from: Vec<usize>,
+    /// Delistings on this grid, by bar and symbol.
+    pub(super) delistings: Vec<(usize, usize)>,
 }
 
 /// Openings are refused from this long before a delisting on.
 const REDUCE_ONLY_BEFORE_DELISTING_MS: i64 = 30 * 60_000;
 
-/// Settlements of a run in event order, and the bar from which openings are refused, per symbol.
-#[derive(Debug, Clone)]
-pub(super) struct Calendar {
-    pub(super) settlements: Vec<Settlement>,
-    pub(super) no_openings_from_bar: Vec<usize>,
+impl Listings {
+    pub(super) fn new(market: &Market) -> Self {
+        let grid = market.grid;
+        let bar_from =
+            |ms: i64| if ms < grid.open_ms(grid.bars) { grid.first_bar_from(ms) } else { usize::MAX };
+        let delisted = |symbol: usize| market.symbols[symbol].contract.delisted_ms;
+        let symbols = 0..market.symbols.len();
+        let delisted_from: Vec<usize> =
+            symbols.clone().map(|symbol| delisted(symbol).map_or(usize::MAX, bar_from)).collect();
+        let reduce_only_from = symbols
+            .clone()
+            .map(|symbol| {
+                delisted(symbol).map_or(usize::MAX, |ms| bar_from(ms - REDUCE_ONLY_BEFORE_DELISTING_MS))
+            })
+            .collect();
+        let mut delistings: Vec<(usize, usize)> =
+            symbols.filter(|&s| delisted_from[s] != usize::MAX).map(|s| (delisted_from[s], s)).collect();
+        delistings.sort_unstable();
+        Self { silences: silences(market), delisted_from, reduce_only_from, delistings }
+    }
+    /// Settlements of silent series in a run, by bar and symbol.
+    pub(super) fn series_ends(
+        &self,
+        market: &Market,
+        run: &Range<usize>,
+        plan: &ExecutionPlan,
+    ) -> Vec<SeriesEnd> {
+        let after = plan.delist_after_missing_bars.max(1) as usize;
+        let mut ends: Vec<SeriesEnd> = self
+            .silences
+            .iter()
+            .filter(|silence| silence.bars >= after && run.contains(&(silence.first + after - 1)))
+            .map(|silence| SeriesEnd {
+                bar: silence.first + after - 1,
+                symbol: silence.symbol,
+                last_close_px: last_close_before(market, silence.symbol, silence.first),
+            })
+            .collect();
+        ends.sort_by_key(|end| (end.bar, end.symbol));
+        ends
+    }
 }
 
-impl Calendar {
-    pub(super) fn new(market: &Market, run: &Range<usize>, plan: &ExecutionPlan) -> Self {
-        let grid = market.grid;
-        let mut settlements = Vec::new();
-        let mut no_openings_from_bar = Vec::with_capacity(market.symbols.len());
-        for (symbol, info) in market.symbols.iter().enumerate() {
-            let mut no_openings = usize::MAX;
-            let mut settled = None;
-            if let Some(delisted_ms) = info.contract.delisted_ms {
-                let reduce_only_ms = delisted_ms - REDUCE_ONLY_BEFORE_DELISTING_MS;
-                if reduce_only_ms < grid.open_ms(grid.bars) {
-                    no_openings = grid.first_bar_from(reduce_only_ms);
+/// Silences of all symbols without a known delisting. Reads one column once.
+fn silences(market: &Market) -> Vec<Silence> {
+    let panels = &market.panels;
+    let mut found = Vec::new();
+    // Bars missing so far; `None` before the first bar.
+    let mut missing: Vec<Option<usize>> = vec![None; market.symbols.len()];
+    for bar in 0..market.grid.bars {
+        let row = &panels.close[(market.first_row + bar) * panels.lanes..][..panels.lanes];
+        for (symbol, (missing, &lane)) in missing.iter_mut().zip(&market.lane_of).enumerate() {
+            if row[lane].is_nan() {
+                *missing = missing.map(|bars| bars + 1);
+            } else if *missing != Some(0) {
+                if let Some(bars) = *missing {
+                    found.push(Silence { symbol, first: bar - bars, bars });
                 }
-                if delisted_ms < grid.open_ms(grid.bars) {
-                    settled = Some((grid.first_bar_from(delisted_ms), SettlementKind::Delist));
-                }
-            } else if let Some(last_bar) = info.last_bar {
-                let bar = last_bar + plan.delist_after_missing_bars as usize;
-                settled = Some((bar, SettlementKind::SeriesEnd));
+                *missing = Some(0);
             }
-            if let Some((bar, kind)) = settled {
-                let before = if kind == SettlementKind::Delist { bar } else { grid.bars };
-                if run.contains(&bar) {
-                    let last_close_px = last_close_before(market, symbol, before);
-                    settlements.push(Settlement { bar, kind, symbol, last_close_px });
-                }
-                if kind == SettlementKind::SeriesEnd {
-                    no_openings = bar + 1;
-                }
-            }
-            no_openings_from_bar.push(no_openings);
         }
-        settlements.sort_by_key(|s| (s.bar, s.kind, s.symbol));
-        Self { settlements, no_openings_from_bar }
     }
+    for (symbol, missing) in missing.into_iter().enumerate() {
+        if let Some(bars) = missing.filter(|&bars| bars > 0) {
+            found.push(Silence { symbol, first: market.grid.bars - bars, bars });
+        }
+    }
+    found.retain(|silence| market.symbols[silence.symbol].contract.delisted_ms.is_none());
+    found
 }
 
 /// Close of the last present bar before `bar`; `NaN` where there is none.

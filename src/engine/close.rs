@@ -3,25 +3,13 @@
 
 use super::account::{Account, Bar, for_each_bit};
 use super::api::{
-    AttachedLevels, FillReason, NO_TAG, OrderEnd, OrderIntent, OrderKind, OrderStatus, Recorder, Side,
-    SignalTile,
+    AttachedLevels, FillReason, OrderIntent, OrderKind, OrderStatus, Recorder, Side, SignalTile,
 };
-use super::calendar::{SettlementKind, last_close_before};
+use super::calendar::last_close_before;
 use super::fill::Impact;
 use crate::execution::orders::{PendingOrder, Role, blank_order};
 use crate::portfolio::Lane;
 use crate::risk::{Balances, opening_notional_usdt};
-
-/// What an opening order is asked for with.
-#[derive(Debug, Clone, Copy)]
-struct Ask {
-    side: Side,
-    order_id: u32,
-    ttl_bars: u32,
-    tag: u32,
-    stop_loss_px: f64,
-    take_profit_px: f64,
-}
 
 impl Account {
     /// Phase 5.
@@ -33,15 +21,15 @@ impl Account {
         intents: &mut &[OrderIntent],
         recorder: &mut R,
     ) {
-        self.settle_symbols(bar, SettlementKind::SeriesEnd, recorder);
-        if bar.is_last && self.closes_at_end() {
-            self.close_all(bar, recorder);
+        self.expire(bar, recorder);
+        while let Some(end) = self.next_series_end(bar.bar) {
+            let haircut = self.plan.execution.delist_haircut_frac;
+            self.settle(bar, end.symbol, end.last_close_px, haircut, FillReason::SeriesEnd, recorder);
         }
         let balances = self.mark(bar);
         if self.checks(bar.is_last) {
             self.book.check(0, |symbol| bar.px(bar.tile.mark, symbol));
         }
-        self.expire(bar, recorder);
         self.decide_masks(bar, signals, balances, recorder);
         while let Some((intent, rest)) =
             intents.split_first().filter(|(intent, _)| intent.bar as usize <= bar.bar)
@@ -50,6 +38,9 @@ impl Account {
             if intent.bar as usize == bar.bar {
                 self.decide_intent(bar, intent, balances, recorder);
             }
+        }
+        if bar.is_last {
+            self.end_run(bar, recorder);
         }
     }
     /// Marks all positions and remembers the bar's balances.
@@ -74,30 +65,42 @@ impl Account {
         marks.positions.push(held);
         Balances { equity_usdt: equity, wallet_usdt: wallet }
     }
-    /// Ends orders whose time is over, and all of them when the run ends.
+    /// Ends orders whose time is over.
     #[inline]
     fn expire<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         if self.orders.is_empty() {
             return;
         }
         for at in 0..self.orders.len() {
-            let Some(order) = self.orders.get(at) else { continue };
-            if order.expires_at_close_of(bar.bar) {
+            if let Some(order) = self.orders.get(at).filter(|order| order.expires_at_close_of(bar.bar)) {
                 self.end_order(at, &order, bar, OrderStatus::Expired, "ttl", recorder);
-            } else if bar.is_last {
-                self.end_order(at, &order, bar, OrderStatus::Open, "end_of_run", recorder);
             }
         }
         self.orders.compact();
     }
-    /// `end_of_run = close`: every position at its last close, taker fee and slippage.
-    fn close_all<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
+    /// What still waits stays open; with `end_of_run = close` every position is closed at its last close, with taker
+    /// fee and slippage, and marked again.
+    fn end_run<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
+        for at in 0..self.orders.len() {
+            if let Some(order) = self.orders.get(at) {
+                self.end_order(at, &order, bar, OrderStatus::Open, "end_of_run", recorder);
+            }
+        }
+        self.orders.compact();
+        if !self.closes_at_end() {
+            return;
+        }
         for word in 0..self.book.words() {
             for_each_bit(self.book.held_long[word] | self.book.held_short[word], |bit| {
                 let lane = self.book.lane_of_bit(word, bit);
                 let base = self.close_px(bar, lane.symbol);
                 self.close_taker(bar, lane, base, Impact::Market, FillReason::EndOfRun, recorder);
             });
+        }
+        self.marks.pop();
+        self.mark(bar);
+        if self.checks(true) {
+            self.book.check(0, |symbol| bar.px(bar.tile.mark, symbol));
         }
     }
     /// Close of this bar, or the last one before it; `NaN` before the symbol's first bar.
@@ -119,25 +122,21 @@ impl Account {
             let at = bar.row * self.book.words() + word;
             let read = |mask: Option<&[u64]>| mask.map_or(0, |mask| mask[at]);
             let (long, short) = (read(signals.long_entry), read(signals.short_entry));
-            let (held_long, held_short) = (self.book.held_long[word], self.book.held_short[word]);
             // Both entries true: neither acts.
             let (long, short) = (long & !short, short & !long);
-            let enter_long = long & !held_long;
-            let enter_short = short & !held_short;
-            // A flip closes by itself; otherwise an exit of the held side stands for itself.
-            let exit = (read(signals.long_exit) & held_long & !enter_short)
-                | (read(signals.short_exit) & held_short & !enter_long);
-            let queue = &self.orders;
-            let withdrawn = (queue.long_entry[word] & enter_short) | (queue.short_entry[word] & enter_long);
-            let act = (exit & !queue.exit[word])
-                | (enter_long & !queue.long_entry[word])
-                | (enter_short & !queue.short_entry[word]);
-            if act == 0 {
-                continue;
-            }
+            // A waiting entry is cancelled by a signal on the other side, and suppresses another on its own.
+            let withdrawn = (self.orders.long_entry[word] & short) | (self.orders.short_entry[word] & long);
             if withdrawn != 0 {
                 self.withdraw(bar, word, withdrawn, recorder);
             }
+            let (held_long, held_short) = (self.book.held_long[word], self.book.held_short[word]);
+            let enter_long = long & !held_long & !self.orders.long_entry[word];
+            let enter_short = short & !held_short & !self.orders.short_entry[word];
+            // A flip closes by itself; otherwise an exit of the held side stands for itself.
+            let exit = ((read(signals.long_exit) & held_long & !enter_short)
+                | (read(signals.short_exit) & held_short & !enter_long))
+                & !self.orders.exit[word];
+            let act = exit | enter_long | enter_short;
             for_each_bit(act, |bit| {
                 let lane = self.book.lane_of_bit(word, bit);
                 if exit & lane.bit != 0 {
@@ -162,17 +161,17 @@ impl Account {
     #[inline]
     fn decide_exit<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, recorder: &mut R) {
         let (side, steps) = self.closing(lane);
-        let order_id = self.orders.take_id(lane.account);
         let order = PendingOrder {
-            order_id,
+            order_id: self.orders.take_id(lane.account),
             decided_bar: bar.bar as u32,
-            close_position: true,
+            closes_opposite: true,
             steps,
             qty: self.book.qty[lane.index].abs(),
             ..blank_order(lane, side, Role::Exit)
         };
-        self.submit(bar, order, recorder);
+        self.submit(bar, order, None, recorder);
     }
+    /// An entry of a level signal: closes what stands against it, and opens a new position on top.
     #[inline]
     fn decide_entry<R: Recorder>(
         &mut self,
@@ -183,64 +182,64 @@ impl Account {
         balances: Balances,
         recorder: &mut R,
     ) {
+        let mut order = PendingOrder {
+            order_id: self.orders.take_id(lane.account),
+            decided_bar: bar.bar as u32,
+            ttl_bars: self.plan.execution.entry_ttl_bars,
+            closes_opposite: true,
+            ..blank_order(lane, side, Role::Entry)
+        };
         let levels = match signals.values {
-            None => AttachedLevels::Prices { stop_loss_px: f64::NAN, take_profit_px: f64::NAN },
-            Some(values) => values.attached_levels(bar.tile, bar.row, lane.symbol, side),
-        };
-        let order_id = self.orders.take_id(lane.account);
-        let ttl_bars = self.plan.execution.entry_ttl_bars;
-        let mut ask =
-            Ask { side, order_id, ttl_bars, tag: NO_TAG, stop_loss_px: f64::NAN, take_profit_px: f64::NAN };
-        let sized = match levels {
-            AttachedLevels::Prices { stop_loss_px, take_profit_px } => {
-                (ask.stop_loss_px, ask.take_profit_px) = (stop_loss_px, take_profit_px);
-                self.size_opening(bar, lane, f64::NAN, balances)
-            }
-            AttachedLevels::Rejected(reason) => Err((f64::NAN, reason)),
-        };
-        let held = self.book.steps[lane.index];
-        let closing = if held * side.sign() < 0.0 { held.abs() } else { 0.0 };
-        let grid = bar.venue.rules[lane.symbol].step;
-        let sized = sized.and_then(|steps| {
-            // A flip is one order of both legs, and the maximum holds for the order.
-            let qty = grid.value(steps + closing);
-            if bar.venue.rules[lane.symbol].within_max(qty) { Ok(steps) } else { Err((qty, "max_qty")) }
-        });
-        match sized {
-            Ok(steps) => {
-                self.submit_entry(bar, lane, ask, steps + closing, grid.value(steps + closing), recorder)
-            }
-            Err((qty, reason)) => {
-                self.reject(bar, lane, ask, qty, reason, recorder);
-                // The opening leg fails, the closing leg stands.
-                if closing > 0.0 && self.orders.exit[lane.word] & lane.bit == 0 {
-                    self.decide_exit(bar, lane, recorder);
+            None => Ok(()),
+            Some(values) => {
+                order.tag = values.tag(bar.tile, bar.row, lane.symbol);
+                match values.attached_levels(bar.tile, bar.row, lane.symbol, side) {
+                    AttachedLevels::Rejected(reason) => Err(reason),
+                    AttachedLevels::Prices { stop_loss_px, take_profit_px } => {
+                        (order.stop_loss_px, order.take_profit_px) = (stop_loss_px, take_profit_px);
+                        Ok(())
+                    }
                 }
             }
+        };
+        let grid = bar.venue.rules[lane.symbol].step;
+        let sized = self.opening_price(bar, lane.symbol).and_then(|close| {
+            levels?;
+            let steps = self.sized_steps(bar, lane.symbol, close, balances)?;
+            bar.venue.rules[lane.symbol].opening_rejection(grid.value(steps), close).map_or(Ok(steps), Err)
+        });
+        if let Ok(steps) = sized {
+            order.steps = steps;
+            order.qty = grid.value(steps + self.steps_against(lane, side));
+        }
+        self.submit(bar, order, sized.err(), recorder);
+    }
+    /// The close an opening refers to, or why there can be none (semantics 1.6, 1.7).
+    #[inline]
+    fn opening_price(&self, bar: &Bar<'_>, symbol: usize) -> Result<f64, &'static str> {
+        let close = self.close_px(bar, symbol);
+        if close.is_nan() {
+            Err("not_listed")
+        } else if self.is_stale(bar, symbol) {
+            Err("stale")
+        } else {
+            Ok(close)
         }
     }
-    /// Steps of a new opening leg, or the quantity it would have had and why it is not admitted.
+    /// Steps that sizing gives at the decision's close, toward zero.
     #[inline]
-    fn size_opening(
+    fn sized_steps(
         &self,
         bar: &Bar<'_>,
-        lane: Lane,
-        asked_qty: f64,
+        symbol: usize,
+        close_px: f64,
         balances: Balances,
-    ) -> Result<f64, (f64, &'static str)> {
-        let rules = &bar.venue.rules[lane.symbol];
-        let close = self.close_px(bar, lane.symbol);
-        if close.is_nan() {
-            return Err((asked_qty, "no_price"));
+    ) -> Result<f64, &'static str> {
+        let notional = opening_notional_usdt(&self.plan, balances);
+        if notional <= 0.0 {
+            return Err("zero_size");
         }
-        if self.is_stale(bar, lane.symbol) {
-            return Err((asked_qty, "stale"));
-        }
-        let qty =
-            if asked_qty.is_nan() { opening_notional_usdt(&self.plan, balances) / close } else { asked_qty };
-        let steps = rules.step.steps_toward_zero(qty);
-        let qty = rules.step.value(steps);
-        rules.opening_rejection(qty, close).map_or(Ok(steps), |reason| Err((qty, reason)))
+        Ok(bar.venue.rules[symbol].step.steps_toward_zero(notional / close_px))
     }
     /// More than `max_stale_bars` bars missing up to and including this one (semantics 1.6).
     fn is_stale(&self, bar: &Bar<'_>, symbol: usize) -> bool {
@@ -253,64 +252,34 @@ impl Account {
         let oldest = bar.bar.saturating_sub(limit);
         (oldest..bar.bar).all(|bar| panels.close[(market.first_row + bar) * panels.lanes + lane].is_nan())
     }
+    /// Files an order. Decided on the last bar: it can never become active. Refused as a whole where it only opens;
+    /// where it also closes, the closing leg goes on (semantics 2.11).
     #[inline]
-    fn submit_entry<R: Recorder>(
+    fn submit<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
-        lane: Lane,
-        ask: Ask,
-        steps: f64,
-        qty: f64,
+        mut order: PendingOrder,
+        refused: Option<&'static str>,
         recorder: &mut R,
     ) {
-        let order = PendingOrder {
-            order_id: ask.order_id,
-            decided_bar: bar.bar as u32,
-            ttl_bars: ask.ttl_bars,
-            steps,
-            qty,
-            stop_loss_px: ask.stop_loss_px,
-            take_profit_px: ask.take_profit_px,
-            tag: ask.tag,
-            ..blank_order(lane, ask.side, Role::Entry)
+        let (status, reason) = match refused {
+            _ if bar.is_last => (OrderStatus::NeverActive, "end_of_run"),
+            None => return self.orders.push(order),
+            Some(reason) => {
+                let against = self.steps_against(order.lane, order.side);
+                let opens_too = order.closes_opposite || order.steps > against;
+                if order.role == Role::Entry && opens_too && against > 0.0 {
+                    order.opening_refused = reason;
+                    return self.orders.push(order);
+                }
+                (OrderStatus::Rejected, reason)
+            }
         };
-        self.submit(bar, order, recorder);
-    }
-    /// Puts an order into the queue; on the last bar it can never become active.
-    #[inline]
-    fn submit<R: Recorder>(&mut self, bar: &Bar<'_>, order: PendingOrder, recorder: &mut R) {
-        if !bar.is_last {
-            self.orders.push(order);
-        } else if R::WANTS_ORDERS {
-            recorder.order_end(&order.end(bar.bar, OrderStatus::NeverActive, "end_of_run"));
-        }
-    }
-    fn reject<R: Recorder>(
-        &mut self,
-        bar: &Bar<'_>,
-        lane: Lane,
-        ask: Ask,
-        qty: f64,
-        reason: &'static str,
-        recorder: &mut R,
-    ) {
         if R::WANTS_ORDERS {
-            recorder.order_end(&OrderEnd {
-                order_id: ask.order_id,
-                bar: bar.bar as u32,
-                end_bar: bar.bar as u32,
-                symbol: lane.symbol as u32,
-                kind: OrderKind::Market,
-                side: ask.side,
-                qty,
-                ttl_bars: ask.ttl_bars,
-                status: OrderStatus::Rejected,
-                reason,
-                tag: ask.tag,
-            });
+            recorder.order_end(&order.end(bar.bar, status, reason));
         }
     }
-    /// Admits an explicit order (semantics 2.10): what would open must pass, what only reduces may.
+    /// An explicit order, whose quantity is meant as it stands.
     fn decide_intent<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
@@ -320,43 +289,44 @@ impl Account {
     ) {
         let OrderKind::Market = intent.kind;
         let lane = self.book.lane(intent.symbol as usize, 0);
-        let ask = Ask {
-            side: intent.side,
+        let role = if intent.reduce_only || intent.close_position { Role::Exit } else { Role::Entry };
+        let mut order = PendingOrder {
             order_id: intent.order_id,
+            decided_bar: bar.bar as u32,
             ttl_bars: intent.ttl_bars,
-            tag: intent.tag,
+            closes_opposite: intent.close_position,
+            qty: intent.qty,
             stop_loss_px: intent.stop_loss_px,
             take_profit_px: intent.take_profit_px,
+            tag: intent.tag,
+            ..blank_order(lane, intent.side, role)
         };
-        let grid = bar.venue.rules[lane.symbol].step;
-        if intent.reduce_only || intent.close_position {
-            let whole = intent.close_position || intent.qty.is_nan();
-            let steps = if whole { f64::INFINITY } else { grid.steps_toward_zero(intent.qty) };
-            if steps == 0.0 {
-                return self.reject(bar, lane, ask, 0.0, "min_qty", recorder);
-            }
-            let order = PendingOrder {
-                order_id: ask.order_id,
-                decided_bar: bar.bar as u32,
-                ttl_bars: ask.ttl_bars,
-                close_position: whole,
-                steps,
-                qty: if whole { self.book.qty[lane.index].abs() } else { grid.value(steps) },
-                tag: ask.tag,
-                ..blank_order(lane, ask.side, Role::Exit)
-            };
-            return self.submit(bar, order, recorder);
+        let refused = if intent.close_position { None } else { self.admit(bar, &mut order, balances).err() };
+        self.submit(bar, order, refused, recorder);
+    }
+    /// Sizes an explicit order and tests it (semantics 2.10): what opens must pass everything, a partial reduction the
+    /// quantity filters, the closing of a whole position nothing.
+    fn admit(&self, bar: &Bar<'_>, order: &mut PendingOrder, balances: Balances) -> Result<(), &'static str> {
+        let symbol = order.lane.symbol;
+        let rules = &bar.venue.rules[symbol];
+        order.steps = if order.qty.is_nan() {
+            let close = self.opening_price(bar, symbol)?;
+            self.sized_steps(bar, symbol, close, balances)?
+        } else {
+            rules.step.steps_toward_zero(order.qty)
+        };
+        let against = self.steps_against(order.lane, order.side);
+        let (closing, opening) = match order.role {
+            Role::Exit => (order.steps, 0.0),
+            Role::Entry => (order.steps.min(against), order.steps - order.steps.min(against)),
+        };
+        if opening > 0.0 {
+            let close = self.opening_price(bar, symbol)?;
+            return rules.opening_rejection(rules.step.value(opening), close).map_or(Ok(()), Err);
         }
-        let held = self.book.steps[lane.index];
-        let reducible = if held * ask.side.sign() < 0.0 { held.abs() } else { 0.0 };
-        let asked = grid.steps_toward_zero(intent.qty);
-        if asked > 0.0 && asked <= reducible {
-            // Only reduces: no opening leg to test.
-            return self.submit_entry(bar, lane, ask, asked, grid.value(asked), recorder);
+        if against > 0.0 && closing >= against {
+            return Ok(());
         }
-        match self.size_opening(bar, lane, intent.qty, balances) {
-            Ok(steps) => self.submit_entry(bar, lane, ask, steps, grid.value(steps), recorder),
-            Err((qty, reason)) => self.reject(bar, lane, ask, qty, reason, recorder),
-        }
+        rules.quantity_rejection(rules.step.value(order.steps)).map_or(Ok(()), Err)
     }
 }

@@ -28,9 +28,23 @@ impl Ohlc {
             Side::Sell => self.high,
         }
     }
+    fn high_comes_first(&self) -> bool {
+        self.high - self.open <= self.open - self.low
+    }
 }
 
-/// Whether a price reaches a take profit that rests as a limit order.
+/// What happens first to a position in a bar.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Hit {
+    /// Its stop loss.
+    Stop { base_px: f64, gapped: bool },
+    /// Its take profit, which the open has already passed. `arrives`: it was set at this very open.
+    TargetAtOpen { arrives: bool },
+    /// Its take profit, inside the bar.
+    TargetInside,
+}
+
+/// Whether a price reaches a take profit.
 fn target_reached(rules: &SymbolRules, side: Side, target_px: f64, price_px: f64, rule: LimitRule) -> bool {
     let beyond = side.sign() * (rules.in_ticks(target_px) - rules.in_ticks(price_px));
     match rule {
@@ -41,147 +55,133 @@ fn target_reached(rules: &SymbolRules, side: Side, target_px: f64, price_px: f64
 }
 
 impl Account {
-    fn stop_of(&self, bar: &Bar<'_>, ohlc: &Ohlc, lane: Lane) -> Option<StopHit> {
-        let stop = self.levels.stop_loss_px[lane.index];
-        if stop.is_nan() || self.book.steps[lane.index] == 0.0 {
+    /// What happens first (semantics 2.6): (a) the open beyond the stop, (b) the open beyond the target, (c) inside
+    /// the bar, where the policy decides if both are reachable.
+    fn first_hit(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> Option<Hit> {
+        if self.book.steps[lane.index] == 0.0 {
             return None;
         }
         let (side, _) = self.closing(lane);
-        let overshoot = self.plan.execution.stop_overshoot;
-        Some(stop_hit(&bar.venue.rules[lane.symbol], side, stop, ohlc.open, ohlc.high, ohlc.low, overshoot))
-    }
-    /// A carried stop that the open gapped through.
-    pub(super) fn stop_at_open<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, recorder: &mut R) {
-        if let Some(StopHit::Gap { base_px }) = self.stop_of(bar, &Ohlc::of(bar, lane.symbol), lane) {
-            self.close_taker(bar, lane, base_px, Impact::Stop, FillReason::StopLossGap, recorder);
-        }
-    }
-    /// A carried stop over the whole bar.
-    pub(super) fn stop_carried<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, recorder: &mut R) {
-        match self.stop_of(bar, &Ohlc::of(bar, lane.symbol), lane) {
-            Some(StopHit::Gap { base_px }) => {
-                self.close_taker(bar, lane, base_px, Impact::Stop, FillReason::StopLossGap, recorder);
-            }
-            Some(StopHit::Through { base_px }) => {
-                self.close_taker(bar, lane, base_px, Impact::Stop, FillReason::StopLoss, recorder);
-            }
-            Some(StopHit::No) | None => {}
-        }
-    }
-    /// A carried target that the open has already passed: certain, whatever the rest of the bar does.
-    pub(super) fn target_at_open<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, recorder: &mut R) {
-        let target = self.levels.take_profit_px[lane.index];
-        if target.is_nan() || self.book.steps[lane.index] == 0.0 {
-            return;
-        }
-        let open = bar.px(bar.tile.open, lane.symbol);
-        let (side, _) = self.closing(lane);
         let rules = &bar.venue.rules[lane.symbol];
-        match self.plan.execution.tp_kind {
-            TakeProfitKind::Limit
-                if target_reached(rules, side, target, open, self.plan.execution.limit_rule) =>
-            {
-                self.close_at_limit(bar, lane, target, FillReason::TakeProfitOpen, recorder);
-            }
-            TakeProfitKind::Market if target_reached(rules, side, target, open, LimitRule::Touch) => {
-                self.close_taker(bar, lane, open, Impact::Market, FillReason::TakeProfitOpen, recorder);
-            }
-            TakeProfitKind::Limit | TakeProfitKind::Market => {}
+        let execution = &self.plan.execution;
+        let stop_px = self.levels.stop_loss_px[lane.index];
+        let stop = if stop_px.is_nan() {
+            StopHit::No
+        } else {
+            stop_hit(rules, side, stop_px, ohlc.open, ohlc.high, ohlc.low, execution.stop_overshoot)
+        };
+        if let StopHit::Gap { base_px } = stop {
+            return Some(Hit::Stop { base_px, gapped: true });
         }
+        let target = self.levels.take_profit_px[lane.index];
+        let resting_rule = match execution.tp_kind {
+            TakeProfitKind::Limit => execution.limit_rule,
+            TakeProfitKind::Market => LimitRule::Touch,
+        };
+        let reached =
+            |price_px, rule| !target.is_nan() && target_reached(rules, side, target, price_px, rule);
+        // A limit order that arrives at this open is marketable at O = P; a resting one needs its trade-through.
+        let arrives = self.fresh_target[lane.word] & lane.bit != 0;
+        if reached(ohlc.open, if arrives { LimitRule::Touch } else { resting_rule }) {
+            return Some(Hit::TargetAtOpen { arrives });
+        }
+        let target_inside = reached(ohlc.favourable(side), resting_rule);
+        match (stop, target_inside) {
+            (StopHit::Through { base_px }, target) => {
+                let target_first = match execution.bracket_policy {
+                    BracketPolicy::Pessimistic => false,
+                    BracketPolicy::Adaptive => ohlc.high_comes_first() == (side == Side::Sell),
+                };
+                Some(if target && target_first {
+                    Hit::TargetInside
+                } else {
+                    Hit::Stop { base_px, gapped: false }
+                })
+            }
+            (_, true) => Some(Hit::TargetInside),
+            (_, false) => None,
+        }
+    }
+    /// Phase 3, first and second: carried stops, then carried targets, that the open has already passed. With
+    /// `stops_first_bar` carried stops see the whole bar here.
+    pub(super) fn levels_at_open<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
+        let whole_bar = self.stops_come_first();
+        self.for_each_touched(
+            bar,
+            recorder,
+            |hit| matches!(hit, Hit::Stop { gapped, .. } if whole_bar || gapped),
+        );
+        self.for_each_touched(bar, recorder, |hit| matches!(hit, Hit::TargetAtOpen { .. }));
     }
     /// Phase 4: stops and targets inside the bar, of carried positions and of those opened at this open.
     #[inline]
     pub(super) fn intrabar<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         if self.levels.any() {
-            for word in 0..self.touched.len() {
-                let opened = self.opened[word];
-                for_each_bit(self.touched[word] | opened, |bit| {
-                    let lane = self.book.lane_of_bit(word, bit);
-                    if self.book.steps[lane.index] != 0.0 && self.levels.has(lane) {
-                        self.levels_inside(bar, lane, opened >> bit & 1 != 0, recorder);
-                    }
-                });
+            for (touched, increased) in self.touched.iter_mut().zip(&self.increased) {
+                *touched |= increased;
             }
+            self.for_each_touched(bar, recorder, |_| true);
         }
         self.touched.fill(0);
+        self.increased.fill(0);
         self.opened.fill(0);
+        self.fresh_target.fill(0);
     }
-    fn levels_inside<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, opened_here: bool, recorder: &mut R) {
-        let ohlc = Ohlc::of(bar, lane.symbol);
-        let (side, _) = self.closing(lane);
-        let stop = self.stop_of(bar, &ohlc, lane);
-        let stop_base = match stop {
-            Some(StopHit::Gap { base_px } | StopHit::Through { base_px }) => Some(base_px),
-            Some(StopHit::No) | None => None,
-        };
-        let gapped = matches!(stop, Some(StopHit::Gap { .. }));
-        let target = self.target_inside(bar, &ohlc, lane, side, opened_here);
-        match (stop_base, target) {
-            // Beyond its own stop at the open, or the stop first on the path through the bar.
-            (Some(base_px), other)
-                if gapped || other.is_none() || self.stop_comes_first(&ohlc, side, other) =>
-            {
-                let reason = if opened_here { FillReason::StopLossEntryBar } else { FillReason::StopLoss };
+    fn for_each_touched<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        recorder: &mut R,
+        fires: impl Fn(Hit) -> bool,
+    ) {
+        for word in 0..self.touched.len() {
+            for_each_bit(self.touched[word], |bit| {
+                let lane = self.book.lane_of_bit(word, bit);
+                if self.levels.has(lane) {
+                    let ohlc = Ohlc::of(bar, lane.symbol);
+                    if let Some(hit) = self.first_hit(bar, lane, &ohlc).filter(|&hit| fires(hit)) {
+                        self.close_by_level(bar, lane, &ohlc, hit, recorder);
+                    }
+                }
+            });
+        }
+    }
+    /// Closes a position by its stop loss or take profit.
+    fn close_by_level<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        lane: Lane,
+        ohlc: &Ohlc,
+        hit: Hit,
+        recorder: &mut R,
+    ) {
+        let target = self.levels.take_profit_px[lane.index];
+        let as_limit = self.plan.execution.tp_kind == TakeProfitKind::Limit;
+        match hit {
+            Hit::Stop { base_px, gapped } => {
+                let reason = if self.opened[lane.word] & lane.bit != 0 {
+                    FillReason::StopLossEntryBar
+                } else if gapped {
+                    FillReason::StopLossGap
+                } else {
+                    FillReason::StopLoss
+                };
                 self.close_taker(bar, lane, base_px, Impact::Stop, reason, recorder);
             }
-            (_, Some(TargetHit::Rests { price_px })) => {
-                self.close_at_limit(bar, lane, price_px, FillReason::TakeProfit, recorder);
+            Hit::TargetAtOpen { arrives: true } => {
+                self.close_marketable_target(bar, lane, ohlc.open, recorder)
             }
-            (_, Some(TargetHit::Triggers { base_px })) => {
-                self.close_taker(bar, lane, base_px, Impact::Market, FillReason::TakeProfit, recorder);
+            Hit::TargetAtOpen { arrives: false } if as_limit => {
+                self.close_at_limit(bar, lane, target, FillReason::TakeProfitOpen, recorder);
             }
-            (_, Some(TargetHit::MarketableAtOpen)) => {
-                self.close_marketable_target(bar, lane, &ohlc, recorder)
+            Hit::TargetAtOpen { arrives: false } => {
+                self.close_taker(bar, lane, ohlc.open, Impact::Market, FillReason::TakeProfitOpen, recorder);
             }
-            (_, None) => {}
-        }
-    }
-    fn target_inside(
-        &self,
-        bar: &Bar<'_>,
-        ohlc: &Ohlc,
-        lane: Lane,
-        side: Side,
-        opened_here: bool,
-    ) -> Option<TargetHit> {
-        let target = self.levels.take_profit_px[lane.index];
-        if target.is_nan() {
-            return None;
-        }
-        let rules = &bar.venue.rules[lane.symbol];
-        if opened_here && target_reached(rules, side, target, ohlc.open, LimitRule::Touch) {
-            return Some(TargetHit::MarketableAtOpen);
-        }
-        let extreme = ohlc.favourable(side);
-        match self.plan.execution.tp_kind {
-            TakeProfitKind::Limit => {
-                target_reached(rules, side, target, extreme, self.plan.execution.limit_rule)
-                    .then_some(TargetHit::Rests { price_px: target })
+            Hit::TargetInside if as_limit => {
+                self.close_at_limit(bar, lane, target, FillReason::TakeProfit, recorder);
             }
-            TakeProfitKind::Market => {
-                target_reached(rules, side, target, extreme, LimitRule::Touch).then(|| {
-                    let base_px = match side {
-                        Side::Sell => target.max(ohlc.open),
-                        Side::Buy => target.min(ohlc.open),
-                    };
-                    TargetHit::Triggers { base_px }
-                })
-            }
-        }
-    }
-    /// Both are reachable: the policy decides (semantics 2.6 c). A target marketable at the open is certain.
-    fn stop_comes_first(&self, ohlc: &Ohlc, exit_side: Side, target: Option<TargetHit>) -> bool {
-        if target == Some(TargetHit::MarketableAtOpen) {
-            return false;
-        }
-        match self.plan.execution.bracket_policy {
-            BracketPolicy::Pessimistic => true,
-            BracketPolicy::Adaptive => {
-                let high_first = ohlc.high - ohlc.open <= ohlc.open - ohlc.low;
-                match exit_side {
-                    Side::Sell => !high_first,
-                    Side::Buy => high_first,
-                }
+            // A market target triggered inside the bar: the open has not passed it, so its base is the level.
+            Hit::TargetInside => {
+                self.close_taker(bar, lane, target, Impact::Market, FillReason::TakeProfit, recorder);
             }
         }
     }
@@ -204,13 +204,13 @@ impl Account {
         &mut self,
         bar: &Bar<'_>,
         lane: Lane,
-        ohlc: &Ohlc,
+        open_px: f64,
         recorder: &mut R,
     ) {
         let (side, steps) = self.closing(lane);
         let target = self.levels.take_profit_px[lane.index];
         let qty = bar.venue.rules[lane.symbol].step.value(steps);
-        let mut priced = self.price_taker(bar, lane, side, ohlc.open, qty, Impact::Market);
+        let mut priced = self.price_taker(bar, lane, side, open_px, qty, Impact::Market);
         if self.plan.execution.tp_kind == TakeProfitKind::Limit {
             priced.price_px = match side {
                 Side::Sell => priced.price_px.max(target),
@@ -218,20 +218,8 @@ impl Account {
             };
         }
         let (liquidity, reason) = (Liquidity::Taker, FillReason::TakeProfitMarketable);
-        let base_px = ohlc.open;
-        let execution =
-            Execution { lane, side, steps, base_px, priced, liquidity, reason, origin: Origin::ENGINE };
+        let origin = Origin::ENGINE;
+        let execution = Execution { lane, side, steps, base_px: open_px, priced, liquidity, reason, origin };
         self.book_fill(bar, execution, recorder);
     }
-}
-
-/// How a bar reaches a take profit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum TargetHit {
-    /// A resting limit order is hit at its price.
-    Rests { price_px: f64 },
-    /// A market order is triggered.
-    Triggers { base_px: f64 },
-    /// Already marketable at the open at which the position was opened.
-    MarketableAtOpen,
 }

@@ -1,22 +1,24 @@
-//! The open of a bar: calendar and funding, then everything that happens at the open price (semantics 1.5, 1 and 3).
+//! The open of a bar: funding and calendar, then everything that happens at the open price (semantics 1.5, 1 and 3).
 
-use super::account::{Account, Bar, for_each_bit};
+use super::account::{Account, Bar};
 use super::api::{FillReason, FundingPayment, Liquidity, OrderStatus, Recorder, Side};
-use super::calendar::{Settlement, SettlementKind};
+use super::calendar::last_close_before;
 use super::fill::{Execution, Impact, Origin};
 use crate::execution::orders::{PendingOrder, Role};
 use crate::execution::pricing::Priced;
 use crate::portfolio::Lane;
 
 impl Account {
-    /// Phase 1: delistings known for this instant, then funding on positions held just before it.
+    /// Phase 1: funding on positions held just before this instant, delistings, orders that a delisting ends.
+    ///
+    /// A symbol delisted at `D` pays no funding at `D` or after (semantics 3.3).
     #[inline]
     pub(super) fn open_phase<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
-        self.settle_symbols(bar, SettlementKind::Delist, recorder);
         let records = &bar.venue.market.funding.records;
         while let Some(record) = records.get(self.funding_at).filter(|record| record.bar as usize == bar.bar)
         {
-            if self.settles_funding() {
+            let delisted_ms = bar.venue.market.symbols[record.symbol as usize].contract.delisted_ms;
+            if self.settles_funding() && delisted_ms.is_none_or(|delisted| record.time_ms < delisted) {
                 let lane = self.book.lane(record.symbol as usize, 0);
                 let qty = self.book.qty[lane.index];
                 if qty != 0.0 {
@@ -29,59 +31,63 @@ impl Account {
             }
             self.funding_at += 1;
         }
-    }
-    /// Settles the positions of symbols that leave the market in this bar.
-    #[inline]
-    pub(super) fn settle_symbols<R: Recorder>(
-        &mut self,
-        bar: &Bar<'_>,
-        kind: SettlementKind,
-        recorder: &mut R,
-    ) {
-        while let Some(&due) = self.calendar.settlements.get(self.calendar_at) {
-            if due.bar != bar.bar || due.kind != kind {
-                return;
-            }
-            self.calendar_at += 1;
-            self.settle(bar, due, recorder);
+        let delistings = &bar.venue.listings.delistings;
+        while let Some(&(_, symbol)) = delistings.get(self.delistings_at).filter(|(due, _)| *due == bar.bar) {
+            self.delistings_at += 1;
+            let price = last_close_before(bar.venue.market, symbol, bar.bar);
+            self.settle(bar, symbol, price, 0.0, FillReason::Delist, recorder);
+        }
+        if !self.orders.is_empty() && !delistings.is_empty() {
+            self.refuse_before_delisting(bar, recorder);
         }
     }
-    fn settle<R: Recorder>(&mut self, bar: &Bar<'_>, due: Settlement, recorder: &mut R) {
-        let lane = self.book.lane(due.symbol, 0);
-        self.cancel_orders_of(lane, bar, "delisting", recorder);
+    /// From 30 minutes before a delisting on every order only reduces; from the delisting on there is nothing to trade.
+    fn refuse_before_delisting<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
+        for at in 0..self.orders.len() {
+            let Some(order) = self.orders.get(at) else { continue };
+            let symbol = order.lane.symbol;
+            if bar.bar < bar.venue.listings.reduce_only_from[symbol] {
+                continue;
+            }
+            let delisted = bar.bar >= bar.venue.listings.delisted_from[symbol];
+            let refused = order.role == Role::Entry;
+            if delisted || (refused && self.steps_against(order.lane, order.side) == 0.0) {
+                let first = order.decided_bar as usize + 1 == bar.bar;
+                let status = if first { OrderStatus::Rejected } else { OrderStatus::Cancelled };
+                self.end_order(at, &order, bar, status, "delisting", recorder);
+            } else if refused {
+                self.orders.refuse_opening(at, "delisting");
+            }
+        }
+        self.orders.compact();
+    }
+    /// Settles a position at a price that is given: no slippage, a haircut is inside it.
+    pub(super) fn settle<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        symbol: usize,
+        last_close_px: f64,
+        haircut_frac: f64,
+        reason: FillReason,
+        recorder: &mut R,
+    ) {
+        let lane = self.book.lane(symbol, 0);
         if self.book.steps[lane.index] == 0.0 {
             return;
         }
         let (side, steps) = self.closing(lane);
-        let (price, reason) = match due.kind {
-            SettlementKind::Delist => (due.last_close_px, FillReason::Delist),
-            SettlementKind::SeriesEnd => {
-                let haircut = self.plan.execution.delist_haircut_frac;
-                let price = due.last_close_px * (1.0 + side.sign() * haircut);
-                let rules = &bar.venue.rules[lane.symbol];
-                let price =
-                    if self.plan.execution.round_to_tick { rules.round_fill(price, side) } else { price };
-                (price, FillReason::SeriesEnd)
-            }
-        };
-        // A settlement price is what it is: no slippage, and the haircut is inside it.
-        let priced = Priced { price_px: price, slippage_bps: 0.0, participation: f64::NAN };
+        let price = last_close_px * (1.0 + side.sign() * haircut_frac);
+        let rules = &bar.venue.rules[symbol];
+        let price_px = if self.plan.execution.round_to_tick { rules.round_fill(price, side) } else { price };
+        let priced = Priced { price_px, slippage_bps: 0.0, participation: f64::NAN };
         let (liquidity, origin) = (Liquidity::Taker, Origin::ENGINE);
-        let execution = Execution { lane, side, steps, base_px: price, priced, liquidity, reason, origin };
+        let execution = Execution { lane, side, steps, base_px: price_px, priced, liquidity, reason, origin };
         self.book_fill(bar, execution, recorder);
     }
-    fn cancel_orders_of<R: Recorder>(
-        &mut self,
-        lane: Lane,
-        bar: &Bar<'_>,
-        reason: &'static str,
-        recorder: &mut R,
-    ) {
-        for at in 0..self.orders.len() {
-            let Some(order) = self.orders.get(at).filter(|order| order.lane == lane) else { continue };
-            self.end_order(at, &order, bar, OrderStatus::Cancelled, reason, recorder);
-        }
-        self.orders.compact();
+    /// Steps of the position that stand against an order on `side`.
+    #[inline]
+    pub(super) fn steps_against(&self, lane: Lane, side: Side) -> f64 {
+        (-side.sign() * self.book.steps[lane.index]).max(0.0)
     }
     #[inline]
     pub(super) fn end_order<R: Recorder>(
@@ -104,7 +110,7 @@ impl Account {
     pub(super) fn open_instant<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         if self.levels.any() {
             self.find_touched(bar);
-            self.gapped_levels(bar, recorder);
+            self.levels_at_open(bar, recorder);
         }
         if !self.orders.is_empty() {
             for role in [Role::Exit, Role::Entry] {
@@ -129,25 +135,7 @@ impl Account {
             *word &= tradable;
         }
     }
-    fn gapped_levels<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
-        for word in 0..self.touched.len() {
-            for_each_bit(self.touched[word], |bit| {
-                let lane = self.book.lane_of_bit(word, bit);
-                if self.stops_come_first() {
-                    self.stop_carried(bar, lane, recorder);
-                } else {
-                    self.stop_at_open(bar, lane, recorder);
-                }
-            });
-        }
-        for word in 0..self.touched.len() {
-            for_each_bit(self.touched[word], |bit| {
-                let lane = self.book.lane_of_bit(word, bit);
-                self.target_at_open(bar, lane, recorder);
-            });
-        }
-    }
-    /// Executes a market order at the open of its first tradable bar; what cannot execute waits, or ends.
+    /// Executes a market order at the open of its first tradable bar: one fill of a closing and an opening leg.
     #[inline]
     fn execute_market<R: Recorder>(
         &mut self,
@@ -157,48 +145,56 @@ impl Account {
         recorder: &mut R,
     ) {
         let lane = order.lane;
-        let held = self.book.steps[lane.index];
-        let reducible = if held * order.side.sign() < 0.0 { held.abs() } else { 0.0 };
-        if order.role == Role::Exit && reducible == 0.0 {
-            return self.end_order(at, order, bar, OrderStatus::Cancelled, "nothing_to_reduce", recorder);
-        }
-        let may_open = order.role == Role::Entry && bar.bar < self.calendar.no_openings_from_bar[lane.symbol];
-        if reducible == 0.0 && !may_open {
-            return self.end_order(at, order, bar, OrderStatus::Rejected, "delisting", recorder);
-        }
         if !bar.is_tradable(lane.symbol) {
             return;
         }
-        let asked = if order.close_position { reducible } else { order.steps };
-        let closing = asked.min(reducible);
-        let mut opening = if may_open { asked - closing } else { 0.0 };
-        let mut dropped =
-            if asked > closing && order.role == Role::Entry && !may_open { "delisting" } else { "" };
+        let against = self.steps_against(lane, order.side);
+        let closing = if order.closes_opposite { against } else { order.steps.min(against) };
+        let wanted = match (order.role, order.closes_opposite) {
+            (Role::Exit, _) => 0.0,
+            (Role::Entry, true) => order.steps,
+            (Role::Entry, false) => order.steps - closing,
+        };
         let base = bar.px(bar.tile.open, lane.symbol);
         let rules = &bar.venue.rules[lane.symbol];
-        if opening > 0.0 && !rules.meets_min_notional(rules.step.value(opening), base) {
-            (opening, dropped) = (0.0, "min_notional");
+        let mut refused = order.opening_refused;
+        if refused.is_empty() && wanted > 0.0 && !rules.meets_min_notional(rules.step.value(wanted), base) {
+            refused = "min_notional";
         }
+        let opening = if refused.is_empty() { wanted } else { 0.0 };
         let steps = closing + opening;
         if steps == 0.0 {
-            return self.end_order(at, order, bar, OrderStatus::Rejected, dropped, recorder);
+            let (status, reason) = match order.role {
+                Role::Exit => (OrderStatus::Cancelled, "reduce_only"),
+                Role::Entry => (OrderStatus::Rejected, refused),
+            };
+            return self.end_order(at, order, bar, status, reason, recorder);
         }
         let priced = self.price_taker(bar, lane, order.side, base, rules.step.value(steps), Impact::Market);
         let reason = if opening > 0.0 { FillReason::MarketEntry } else { FillReason::MarketExit };
         let origin = Origin { order_id: order.order_id, tag: order.tag };
+        let began = self.book.steps[lane.index] == 0.0 || closing > 0.0;
         let (liquidity, side) = (Liquidity::Taker, order.side);
         let execution = Execution { lane, side, steps, base_px: base, priced, liquidity, reason, origin };
         self.book_fill(bar, execution, recorder);
         if opening > 0.0 {
-            self.attach_levels(bar, lane, order);
+            self.attach_levels(bar, lane, order, began);
+        }
+        let status = if refused.is_empty() { OrderStatus::Filled } else { OrderStatus::Cancelled };
+        self.end_order(at, order, bar, status, refused, recorder);
+    }
+    /// The latest fill that increases the position sets the levels its order carries (semantics 2.12).
+    #[inline]
+    fn attach_levels(&mut self, bar: &Bar<'_>, lane: Lane, order: &PendingOrder, began: bool) {
+        self.increased[lane.word] |= lane.bit;
+        if began {
             self.opened[lane.word] |= lane.bit;
         }
-        let status = if dropped.is_empty() { OrderStatus::Filled } else { OrderStatus::Cancelled };
-        self.end_order(at, order, bar, status, dropped, recorder);
-    }
-    fn attach_levels(&mut self, bar: &Bar<'_>, lane: Lane, order: &PendingOrder) {
         if order.stop_loss_px.is_nan() && order.take_profit_px.is_nan() {
             return;
+        }
+        if !order.take_profit_px.is_nan() {
+            self.fresh_target[lane.word] |= lane.bit;
         }
         let exit_side = order.side.opposite();
         let rules = &bar.venue.rules[lane.symbol];

@@ -27,9 +27,9 @@ pub struct PendingOrder {
     pub side: Side,
     /// Exit or entry.
     pub role: Role,
-    /// Closes the whole position, whatever its size then.
-    pub close_position: bool,
-    /// Quantity in steps.
+    /// Closes whatever stands against it when it executes. An exit does no more; for an entry `steps` come on top.
+    pub closes_opposite: bool,
+    /// Quantity in steps: of the whole order, or of the opening leg where `closes_opposite`.
     pub steps: f64,
     /// Quantity in base units as asked.
     pub qty: f64,
@@ -37,6 +37,8 @@ pub struct PendingOrder {
     pub stop_loss_px: f64,
     /// Take profit that an increase of the position sets; `NaN`: none.
     pub take_profit_px: f64,
+    /// Why the opening leg must not execute (the closing leg still may); empty: it may.
+    pub opening_refused: &'static str,
     /// Tag index.
     pub tag: u32,
     /// Executed, expired or cancelled; taken out at the next compaction.
@@ -130,6 +132,10 @@ impl OrderQueue {
     pub fn get(&self, at: usize) -> Option<PendingOrder> {
         self.waiting.get(at).copied()
     }
+    /// Refuses the opening leg of the order at a position.
+    pub fn refuse_opening(&mut self, at: usize, reason: &'static str) {
+        self.waiting[at].opening_refused = reason;
+    }
     /// Number of waiting orders.
     #[inline]
     pub fn len(&self) -> usize {
@@ -176,11 +182,12 @@ pub fn blank_order(lane: Lane, side: Side, role: Role) -> PendingOrder {
         ttl_bars: 0,
         side,
         role,
-        close_position: false,
+        closes_opposite: false,
         steps: 0.0,
         qty: f64::NAN,
         stop_loss_px: f64::NAN,
         take_profit_px: f64::NAN,
+        opening_refused: "",
         tag: NO_TAG,
         ended: false,
     }

@@ -26,28 +26,27 @@ impl SymbolRules {
             min_notional_usdt: contract.min_notional_usdt,
         }
     }
-    /// Why an opening market order of `qty` would not be admitted at `price_px`.
+    /// Why a market order of `qty` would not be admitted for its size.
     #[inline]
-    pub fn opening_rejection(&self, qty: f64, price_px: f64) -> Option<&'static str> {
+    pub fn quantity_rejection(&self, qty: f64) -> Option<&'static str> {
         if qty <= 0.0 || qty < self.min_qty {
             Some("min_qty")
         } else if qty > self.max_market_qty {
             Some("max_qty")
-        } else if qty * price_px < self.min_notional_usdt {
-            Some("min_notional")
         } else {
             None
         }
     }
-    /// Whether the opening leg of a fill at `base_px` meets the minimum notional (checked again at the fill).
+    /// Why an opening leg of `qty` would not be admitted at `price_px`.
     #[inline]
-    pub fn meets_min_notional(&self, qty: f64, base_px: f64) -> bool {
-        qty * base_px >= self.min_notional_usdt
+    pub fn opening_rejection(&self, qty: f64, price_px: f64) -> Option<&'static str> {
+        self.quantity_rejection(qty)
+            .or_else(|| (!self.meets_min_notional(qty, price_px)).then_some("min_notional"))
     }
-    /// Whether a market order of `qty` is within the maximum.
+    /// Whether an opening leg at `price_px` meets the minimum notional (checked at the decision and at the fill).
     #[inline]
-    pub fn within_max(&self, qty: f64) -> bool {
-        qty <= self.max_market_qty
+    pub fn meets_min_notional(&self, qty: f64, price_px: f64) -> bool {
+        qty * price_px >= self.min_notional_usdt
     }
     /// A fill price, rounded against the trader: buys up, sells down.
     #[inline]
