@@ -28,8 +28,11 @@ impl Ohlc {
             Side::Sell => self.high,
         }
     }
-    fn high_comes_first(&self) -> bool {
-        self.high - self.open <= self.open - self.low
+    /// Semantics 2.6, `adaptive`; in whole ticks, so that equal distances are equal.
+    fn high_comes_first(&self, rules: &SymbolRules) -> bool {
+        let (open, high, low) =
+            (rules.in_ticks(self.open), rules.in_ticks(self.high), rules.in_ticks(self.low));
+        high - open <= open - low
     }
 }
 
@@ -90,7 +93,7 @@ impl Account {
             (StopHit::Through { base_px }, target) => {
                 let target_first = match execution.bracket_policy {
                     BracketPolicy::Pessimistic => false,
-                    BracketPolicy::Adaptive => ohlc.high_comes_first() == (side == Side::Sell),
+                    BracketPolicy::Adaptive => ohlc.high_comes_first(rules) == (side == Side::Sell),
                 };
                 Some(if target && target_first {
                     Hit::TargetInside

@@ -82,6 +82,8 @@ impl Engine<'_> {
         let side = if steps > 0 { Side::Sell } else { Side::Buy };
         let base_px = self.chart.last_close(symbol, close_bar).expect("a position has a close");
         let px = self.rounded(symbol, side, base_px * (1.0 + side.sign() * haircut_frac));
+        // A settlement has no slippage: the haircut is inside its price, and so inside its base.
+        let base_px = px;
         let trade = Trade {
             symbol,
             order_id: NO_ORDER,

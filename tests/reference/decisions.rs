@@ -236,8 +236,8 @@ impl Engine<'_> {
             Sizing::FixedNotional { notional_usdt } => notional_usdt,
             Sizing::FixedFraction { fraction } => fraction * sizing_equity,
         };
-        if notional <= 0.0 {
-            return Err("zero_size"); // E ≤ 0 ⇒ 0
+        if sizing_equity <= 0.0 || notional <= 0.0 {
+            return Err("zero_size"); // E ≤ 0 ⇒ 0, whatever the method
         }
         let close_px = self.chart.last_close(symbol, bar).expect("a listed symbol has a close");
         Ok(self.step(symbol).toward_zero(notional / close_px))

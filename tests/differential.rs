@@ -10,7 +10,9 @@ use barloom::engine::api::{
     AttachedLevels, Fill, FundingPayment, MarkRows, OrderEnd, OrderIntent, OrderStatus, PointValues,
     Recorder, Side, SignalTile,
 };
-use barloom::market::Tile;
+use barloom::engine::{RunOptions, run_account};
+use barloom::market::{Market, Tile};
+use barloom::signals::SignalSource;
 use common::random_market::RandomCase;
 use proptest::prelude::*;
 use reference::{RefFill, RefFunding, RefOrderEnd, RefResult, RefSignal, RefSignals, run};
@@ -113,8 +115,8 @@ impl<'a> Masks<'a> {
             intents: &case.intents,
         }
     }
-    fn tile(&self, tile: &Tile<'_>) -> SignalTile<'_> {
-        let (first, end) = (tile.bar0, tile.bar0 + tile.rows);
+    fn rows(&self, bars: std::ops::Range<usize>) -> SignalTile<'_> {
+        let (first, end) = (bars.start, bars.end);
         let from = self.intents.partition_point(|i| (i.bar as usize) < first);
         let to = self.intents.partition_point(|i| (i.bar as usize) < end);
         let intents = &self.intents[from..to];
@@ -135,18 +137,27 @@ impl<'a> Masks<'a> {
 
 /// The only place that calls the engine.
 fn engine_result(case: &RandomCase, tile_rows: usize) -> RefResult {
-    let masks = Masks::of(case);
+    let mut source = Source { masks: Masks::of(case), current: None };
     let mut notes = Notes::default();
-    let run_bars = case.run.clone();
-    barloom::engine::run_account(
-        &case.market,
-        run_bars,
-        &case.plan,
-        &mut |tile: &Tile<'_>| masks.tile(tile),
-        tile_rows,
-        &mut notes,
-    );
+    let options = RunOptions { tile_bars: tile_rows, on_tile: &mut |_| true };
+    run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut notes, options)
+        .expect("not interrupted");
     notes.0
+}
+
+/// The masks as the engine's signal source: it remembers which bars were stepped last.
+struct Source<'a> {
+    masks: Masks<'a>,
+    current: Option<std::ops::Range<usize>>,
+}
+
+impl SignalSource for Source<'_> {
+    fn step(&mut self, _market: &Market, tile: &Tile<'_>) {
+        self.current = Some(tile.bar0..tile.bar0 + tile.rows);
+    }
+    fn trial(&self, _trial: usize) -> SignalTile<'_> {
+        self.masks.rows(self.current.clone().expect("stepped before it is asked"))
+    }
 }
 
 /// Relative to the larger of the value, the capital and 1.
