@@ -136,7 +136,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for Percentile {
     #[inline(always)]
     fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, [x]: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
         let leaving = self.history.push::<S, HOT>(bar, x);
-        let (count, present) = (bar.count.to_array(), if HOT { 0xff } else { bar.present.to_bitmask() });
+        let (count, present) = (bar.count.to_array(), bar.present.to_bitmask());
         let sorted = &mut bar.ring[self.history.slots()..];
         let values = step_sorted(self, sorted, present, count, leaving.to_array(), x.to_array());
         [f64x8::load_array(bar.simd, values)]

@@ -72,7 +72,7 @@ impl<S: Simd> Kernel<S, 3, 2, 5> for SwingVwap {
         self.extremes.put::<S, HOT>(bar, extreme);
         self.prices.put::<S, HOT>(bar, price);
         self.volumes.put::<S, HOT>(bar, volume);
-        let present = if HOT { mask64x8::splat(simd, true) } else { bar.present };
+        let present = bar.present;
         let turned = present & self.turned(bar);
         let mut sums = West { weight: r[0], mean: r[1], squares: r[2] };
         let (shown, stage) = (r[3], r[4]);
