@@ -13,8 +13,18 @@ const LANES: usize = 56;
 const TILE_ROWS: usize = 256;
 const SIZES: [(&str, usize); 2] = [("L2", 512), ("DRAM", 70_144)];
 const TIMED: [&str; 12] = [
-    "sma(20)", "ema(20)", "rsi(20)", "atr(20)", "stddev(20)", "bbands(20)", "max(20)", "macd(20)", "directional(20)",
-    "percentrank(20)", "median(20)", "correl(20)",
+    "sma(20)",
+    "ema(20)",
+    "rsi(20)",
+    "atr(20)",
+    "stddev(20)",
+    "bbands(20)",
+    "max(20)",
+    "macd(20)",
+    "directional(20)",
+    "percentrank(20)",
+    "median(20)",
+    "correl(20)",
 ];
 
 struct Columns {
@@ -53,7 +63,11 @@ fn check(case: &Case, columns: &Columns, rows: usize) {
         for (fast, slow) in columns.out.iter().zip(twin) {
             for row in last_tile..rows {
                 let (got, want) = (fast[(row - last_tile) * LANES + lane], slow[row]);
-                assert!((got - want).abs() <= 1e-9 * want.abs().max(100.0), "{}: {got}, twin says {want}", case.name);
+                assert!(
+                    (got - want).abs() <= 1e-9 * want.abs().max(100.0),
+                    "{}: {got}, twin says {want}",
+                    case.name
+                );
             }
         }
     }

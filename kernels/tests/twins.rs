@@ -26,7 +26,8 @@ fn check_against_twin(case: &Case, market: &Market) {
         let at = |panel: &[f64], row: usize| panel[row * market.lanes + lane];
         let present: Vec<usize> =
             (0..market.rows).filter(|&row| inputs.iter().all(|x| !at(x, row).is_nan())).collect();
-        let series: Vec<Vec<f64>> = inputs.iter().map(|x| present.iter().map(|&row| at(x, row)).collect()).collect();
+        let series: Vec<Vec<f64>> =
+            inputs.iter().map(|x| present.iter().map(|&row| at(x, row)).collect()).collect();
         let slow = (case.naive)(&series);
         assert_eq!(slow.len(), fast.len(), "{}", case.name);
         for (output, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
@@ -51,7 +52,7 @@ fn check_against_twin(case: &Case, market: &Market) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn kernels_agree_with_their_naive_twins(

@@ -1,5 +1,5 @@
 //! Every streaming kernel as a row of one table: how to run it, its naive twin, what its errors are measured against.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 pub mod naive;
 
@@ -72,100 +72,396 @@ pub fn cases(n: usize) -> Vec<Case> {
         };
     }
 
-    single!("sma", [Close], price, Some(n), move |l| moving::sma_state_len(l, n),
-        |x, l, st, o| moving::sma(x[0], l, n, st, o), |s| naive::sma(&s[0], n));
-    single!("wma", [Close], price, Some(n), move |l| moving::wma_state_len(l, n),
-        |x, l, st, o| moving::wma(x[0], l, n, st, o), |s| naive::wma(&s[0], n));
-    single!("ema", [Close], price, None, move |l| moving::ema_state_len(l, n),
-        |x, l, st, o| moving::ema(x[0], l, n, st, o), |s| naive::ema(&s[0], n));
-    single!("rma", [Close], price, None, move |l| moving::rma_state_len(l, n),
-        |x, l, st, o| moving::rma(x[0], l, n, st, o), |s| naive::rma(&s[0], n));
-    single!("ewm", [Close], price, None, move |l| moving::ewm_state_len(l, n),
-        |x, l, st, o| moving::ewm(x[0], l, n, st, o), |s| naive::ewm(&s[0], n));
-    single!("lag", [Close], price, Some(n + 1), move |l| moving::lag_state_len(l, n),
-        |x, l, st, o| moving::lag(x[0], l, n, st, o), |s| naive::lag(&s[0], n));
-    single!("diff", [Close], price, Some(n + 1), move |l| moving::lag_state_len(l, n),
-        |x, l, st, o| moving::diff(x[0], l, n, st, o), |s| naive::diff(&s[0], n));
-    single!("rsi", [Close], percent, None, move |l| momentum::rsi_state_len(l, n),
-        |x, l, st, o| momentum::rsi(x[0], l, n, st, o), |s| naive::rsi(&s[0], n));
-    single!("roc", [Close], percent, Some(n + 1), move |l| momentum::roc_state_len(l, n),
-        |x, l, st, o| momentum::roc(x[0], l, n, st, o), |s| naive::roc(&s[0], n));
-    single!("trange", [High, Low, Close], price, Some(2), move |l| volatility::trange_state_len(l),
-        |x, l, st, o| volatility::trange(x[0], x[1], x[2], l, st, o), |s| naive::trange(&s[0], &s[1], &s[2]));
-    single!("atr", [High, Low, Close], price, None, move |l| volatility::atr_state_len(l, n),
-        |x, l, st, o| volatility::atr(x[0], x[1], x[2], l, n, st, o), |s| naive::atr(&s[0], &s[1], &s[2], n));
-    single!("natr", [High, Low, Close], percent, None, move |l| volatility::atr_state_len(l, n),
-        |x, l, st, o| volatility::natr(x[0], x[1], x[2], l, n, st, o), |s| naive::natr(&s[0], &s[1], &s[2], n));
-    single!("cci", [High, Low, Close], percent, Some(n), move |l| momentum::cci_state_len(l, n),
-        |x, l, st, o| momentum::cci(x[0], x[1], x[2], l, n, st, o), |s| naive::cci(&s[0], &s[1], &s[2], n));
-    single!("mfi", [High, Low, Close, Volume], percent, Some(n + 1), move |l| momentum::mfi_state_len(l, n),
-        |x, l, st, o| momentum::mfi(x[0], x[1], x[2], x[3], l, n, st, o), |s| naive::mfi(&s[0], &s[1], &s[2], &s[3], n));
-    many!("stoch", [High, Low, Close], 2, percent, Some(n + 3), move |l| momentum::stoch_state_len(l, n, 3, 2),
-        |x, l, st, o| { let [k, d] = o else { unreachable!() }; momentum::stoch(x[0], x[1], x[2], l, n, 3, 2, st, k, d) },
-        |s| naive::stoch(&s[0], &s[1], &s[2], n, 3, 2));
-    many!("macd", [Close], 3, price, None, move |l| macd::macd_state_len(l, n, 2 * n + 1, 3),
-        |x, l, st, o| { let [a, b, c] = o else { unreachable!() }; macd::macd(x[0], l, n, 2 * n + 1, 3, st, a, b, c) },
-        |s| naive::macd(&s[0], n, 2 * n + 1, 3));
-    many!("bbands", [Close], 3, price, Some(n), move |l| bands::bbands_state_len(l, n),
-        |x, l, st, o| { let [a, b, c] = o else { unreachable!() }; bands::bbands(x[0], l, n, 2.0, st, a, b, c) },
-        |s| naive::bbands(&s[0], n, 2.0));
-    many!("donchian", [High, Low], 3, price, Some(n), move |l| bands::donchian_state_len(l, n),
-        |x, l, st, o| { let [a, b, c] = o else { unreachable!() }; bands::donchian(x[0], x[1], l, n, st, a, b, c) },
-        |s| naive::donchian(&s[0], &s[1], n));
-    many!("keltner", [High, Low, Close], 3, price, None, move |l| bands::keltner_state_len(l, n, 4),
-        |x, l, st, o| { let [a, b, c] = o else { unreachable!() }; bands::keltner(x[0], x[1], x[2], x[2], l, n, 4, 1.5, st, a, b, c) },
-        |s| naive::keltner(&s[0], &s[1], &s[2], &s[2], n, 4, 1.5));
-    many!("directional", [High, Low, Close], 4, percent, None, move |l| trend::directional_state_len(l, n),
-        |x, l, st, o| { let [a, b, c, d] = o else { unreachable!() }; trend::directional(x[0], x[1], x[2], l, n, st, a, b, c, d) },
-        |s| naive::directional(&s[0], &s[1], &s[2], n));
-    many!("supertrend", [High, Low, Close], 2, price, None, move |l| trend::supertrend_state_len(l, n),
-        |x, l, st, o| { let [a, b] = o else { unreachable!() }; trend::supertrend(x[0], x[1], x[2], l, n, 1.5, st, a, b) },
-        |s| naive::supertrend(&s[0], &s[1], &s[2], n, 1.5));
-    single!("obv", [Close, Volume], Scale::Unit(1e3), None, move |l| volume::obv_state_len(l),
-        |x, l, st, o| volume::obv(x[0], x[1], l, st, o), |s| naive::obv(&s[0], &s[1]));
-    single!("sum", [Close], price, Some(n), move |l| rolling::sum_state_len(l, n),
-        |x, l, st, o| rolling::sum(x[0], l, n, st, o), |s| naive::sum(&s[0], n));
-    single!("mean_upto", [Volume], price, Some(n), move |l| rolling::mean_upto_state_len(l, n),
-        |x, l, st, o| rolling::mean_upto(x[0], l, n, st, o), |s| naive::mean_upto(&s[0], n));
-    single!("min", [Close], price, Some(n), move |l| rolling::min_state_len(l, n),
-        |x, l, st, o| rolling::min(x[0], l, n, st, o), |s| naive::min(&s[0], n));
-    single!("max", [Close], price, Some(n), move |l| rolling::max_state_len(l, n),
-        |x, l, st, o| rolling::max(x[0], l, n, st, o), |s| naive::max(&s[0], n));
-    single!("var", [Close], Scale::WindowSquared(n), Some(n), move |l| rolling::var_state_len(l, n),
-        |x, l, st, o| rolling::var(x[0], l, n, st, o), |s| naive::var(&s[0], n));
-    single!("stddev", [Close], price, Some(n), move |l| rolling::var_state_len(l, n),
-        |x, l, st, o| rolling::stddev(x[0], l, n, st, o), |s| naive::stddev(&s[0], n));
-    single!("zscore", [Close], one, Some(n), move |l| rolling::var_state_len(l, n),
-        |x, l, st, o| rolling::zscore(x[0], l, n, st, o), |s| naive::zscore(&s[0], n));
-    single!("correl", [Close, Benchmark], one, Some(n), move |l| rolling::correl_state_len(l, n),
-        |x, l, st, o| rolling::correl(x[0], x[1], l, n, st, o), |s| naive::correl(&s[0], &s[1], n));
-    single!("beta", [Close, Benchmark], one, Some(n + 1), move |l| rolling::beta_state_len(l, n),
-        |x, l, st, o| rolling::beta(x[0], x[1], l, n, st, o), |s| naive::beta(&s[0], &s[1], n));
-    single!("percentrank", [Close], percent, Some(n + 1), move |l| rolling::percentrank_state_len(l, n),
-        |x, l, st, o| rolling::percentrank(x[0], l, n, Ties::Mean, st, o), |s| naive::percentrank(&s[0], n, Ties::Mean));
-    single!("percentile", [Close], price, Some(n), move |l| rolling::percentile_state_len(l, n),
+    single!(
+        "sma",
+        [Close],
+        price,
+        Some(n),
+        move |l| moving::sma_state_len(l, n),
+        |x, l, st, o| moving::sma(x[0], l, n, st, o),
+        |s| naive::sma(&s[0], n)
+    );
+    single!(
+        "wma",
+        [Close],
+        price,
+        Some(n),
+        move |l| moving::wma_state_len(l, n),
+        |x, l, st, o| moving::wma(x[0], l, n, st, o),
+        |s| naive::wma(&s[0], n)
+    );
+    single!(
+        "ema",
+        [Close],
+        price,
+        None,
+        move |l| moving::ema_state_len(l, n),
+        |x, l, st, o| moving::ema(x[0], l, n, st, o),
+        |s| naive::ema(&s[0], n)
+    );
+    single!(
+        "rma",
+        [Close],
+        price,
+        None,
+        move |l| moving::rma_state_len(l, n),
+        |x, l, st, o| moving::rma(x[0], l, n, st, o),
+        |s| naive::rma(&s[0], n)
+    );
+    single!(
+        "ewm",
+        [Close],
+        price,
+        None,
+        move |l| moving::ewm_state_len(l, n),
+        |x, l, st, o| moving::ewm(x[0], l, n, st, o),
+        |s| naive::ewm(&s[0], n)
+    );
+    single!(
+        "lag",
+        [Close],
+        price,
+        Some(n + 1),
+        move |l| moving::lag_state_len(l, n),
+        |x, l, st, o| moving::lag(x[0], l, n, st, o),
+        |s| naive::lag(&s[0], n)
+    );
+    single!(
+        "diff",
+        [Close],
+        price,
+        Some(n + 1),
+        move |l| moving::lag_state_len(l, n),
+        |x, l, st, o| moving::diff(x[0], l, n, st, o),
+        |s| naive::diff(&s[0], n)
+    );
+    single!(
+        "rsi",
+        [Close],
+        percent,
+        None,
+        move |l| momentum::rsi_state_len(l, n),
+        |x, l, st, o| momentum::rsi(x[0], l, n, st, o),
+        |s| naive::rsi(&s[0], n)
+    );
+    single!(
+        "roc",
+        [Close],
+        percent,
+        Some(n + 1),
+        move |l| momentum::roc_state_len(l, n),
+        |x, l, st, o| momentum::roc(x[0], l, n, st, o),
+        |s| naive::roc(&s[0], n)
+    );
+    single!(
+        "trange",
+        [High, Low, Close],
+        price,
+        Some(2),
+        move |l| volatility::trange_state_len(l),
+        |x, l, st, o| volatility::trange(x[0], x[1], x[2], l, st, o),
+        |s| naive::trange(&s[0], &s[1], &s[2])
+    );
+    single!(
+        "atr",
+        [High, Low, Close],
+        price,
+        None,
+        move |l| volatility::atr_state_len(l, n),
+        |x, l, st, o| volatility::atr(x[0], x[1], x[2], l, n, st, o),
+        |s| naive::atr(&s[0], &s[1], &s[2], n)
+    );
+    single!(
+        "natr",
+        [High, Low, Close],
+        percent,
+        None,
+        move |l| volatility::atr_state_len(l, n),
+        |x, l, st, o| volatility::natr(x[0], x[1], x[2], l, n, st, o),
+        |s| naive::natr(&s[0], &s[1], &s[2], n)
+    );
+    single!(
+        "cci",
+        [High, Low, Close],
+        percent,
+        Some(n),
+        move |l| momentum::cci_state_len(l, n),
+        |x, l, st, o| momentum::cci(x[0], x[1], x[2], l, n, st, o),
+        |s| naive::cci(&s[0], &s[1], &s[2], n)
+    );
+    single!(
+        "mfi",
+        [High, Low, Close, Volume],
+        percent,
+        Some(n + 1),
+        move |l| momentum::mfi_state_len(l, n),
+        |x, l, st, o| momentum::mfi(x[0], x[1], x[2], x[3], l, n, st, o),
+        |s| naive::mfi(&s[0], &s[1], &s[2], &s[3], n)
+    );
+    many!(
+        "stoch",
+        [High, Low, Close],
+        2,
+        percent,
+        Some(n + 3),
+        move |l| momentum::stoch_state_len(l, n, 3, 2),
+        |x, l, st, o| {
+            let [k, d] = o else { unreachable!() };
+            momentum::stoch(x[0], x[1], x[2], l, n, 3, 2, st, k, d)
+        },
+        |s| naive::stoch(&s[0], &s[1], &s[2], n, 3, 2)
+    );
+    many!(
+        "macd",
+        [Close],
+        3,
+        price,
+        None,
+        move |l| macd::macd_state_len(l, n, 2 * n + 1, 3),
+        |x, l, st, o| {
+            let [a, b, c] = o else { unreachable!() };
+            macd::macd(x[0], l, n, 2 * n + 1, 3, st, a, b, c)
+        },
+        |s| naive::macd(&s[0], n, 2 * n + 1, 3)
+    );
+    many!(
+        "bbands",
+        [Close],
+        3,
+        price,
+        Some(n),
+        move |l| bands::bbands_state_len(l, n),
+        |x, l, st, o| {
+            let [a, b, c] = o else { unreachable!() };
+            bands::bbands(x[0], l, n, 2.0, st, a, b, c)
+        },
+        |s| naive::bbands(&s[0], n, 2.0)
+    );
+    many!(
+        "donchian",
+        [High, Low],
+        3,
+        price,
+        Some(n),
+        move |l| bands::donchian_state_len(l, n),
+        |x, l, st, o| {
+            let [a, b, c] = o else { unreachable!() };
+            bands::donchian(x[0], x[1], l, n, st, a, b, c)
+        },
+        |s| naive::donchian(&s[0], &s[1], n)
+    );
+    many!(
+        "keltner",
+        [High, Low, Close],
+        3,
+        price,
+        None,
+        move |l| bands::keltner_state_len(l, n, 4),
+        |x, l, st, o| {
+            let [a, b, c] = o else { unreachable!() };
+            bands::keltner(x[0], x[1], x[2], x[2], l, n, 4, 1.5, st, a, b, c)
+        },
+        |s| naive::keltner(&s[0], &s[1], &s[2], &s[2], n, 4, 1.5)
+    );
+    many!(
+        "directional",
+        [High, Low, Close],
+        4,
+        percent,
+        None,
+        move |l| trend::directional_state_len(l, n),
+        |x, l, st, o| {
+            let [a, b, c, d] = o else { unreachable!() };
+            trend::directional(x[0], x[1], x[2], l, n, st, a, b, c, d)
+        },
+        |s| naive::directional(&s[0], &s[1], &s[2], n)
+    );
+    many!(
+        "supertrend",
+        [High, Low, Close],
+        2,
+        price,
+        None,
+        move |l| trend::supertrend_state_len(l, n),
+        |x, l, st, o| {
+            let [a, b] = o else { unreachable!() };
+            trend::supertrend(x[0], x[1], x[2], l, n, 1.5, st, a, b)
+        },
+        |s| naive::supertrend(&s[0], &s[1], &s[2], n, 1.5)
+    );
+    single!(
+        "obv",
+        [Close, Volume],
+        Scale::Unit(1e3),
+        None,
+        move |l| volume::obv_state_len(l),
+        |x, l, st, o| volume::obv(x[0], x[1], l, st, o),
+        |s| naive::obv(&s[0], &s[1])
+    );
+    single!(
+        "sum",
+        [Close],
+        price,
+        Some(n),
+        move |l| rolling::sum_state_len(l, n),
+        |x, l, st, o| rolling::sum(x[0], l, n, st, o),
+        |s| naive::sum(&s[0], n)
+    );
+    single!(
+        "mean_upto",
+        [Volume],
+        price,
+        Some(n),
+        move |l| rolling::mean_upto_state_len(l, n),
+        |x, l, st, o| rolling::mean_upto(x[0], l, n, st, o),
+        |s| naive::mean_upto(&s[0], n)
+    );
+    single!(
+        "min",
+        [Close],
+        price,
+        Some(n),
+        move |l| rolling::min_state_len(l, n),
+        |x, l, st, o| rolling::min(x[0], l, n, st, o),
+        |s| naive::min(&s[0], n)
+    );
+    single!(
+        "max",
+        [Close],
+        price,
+        Some(n),
+        move |l| rolling::max_state_len(l, n),
+        |x, l, st, o| rolling::max(x[0], l, n, st, o),
+        |s| naive::max(&s[0], n)
+    );
+    single!(
+        "var",
+        [Close],
+        Scale::WindowSquared(n),
+        Some(n),
+        move |l| rolling::var_state_len(l, n),
+        |x, l, st, o| rolling::var(x[0], l, n, st, o),
+        |s| naive::var(&s[0], n)
+    );
+    single!(
+        "stddev",
+        [Close],
+        price,
+        Some(n),
+        move |l| rolling::var_state_len(l, n),
+        |x, l, st, o| rolling::stddev(x[0], l, n, st, o),
+        |s| naive::stddev(&s[0], n)
+    );
+    single!(
+        "zscore",
+        [Close],
+        one,
+        Some(n),
+        move |l| rolling::var_state_len(l, n),
+        |x, l, st, o| rolling::zscore(x[0], l, n, st, o),
+        |s| naive::zscore(&s[0], n)
+    );
+    single!(
+        "correl",
+        [Close, Benchmark],
+        one,
+        Some(n),
+        move |l| rolling::correl_state_len(l, n),
+        |x, l, st, o| rolling::correl(x[0], x[1], l, n, st, o),
+        |s| naive::correl(&s[0], &s[1], n)
+    );
+    single!(
+        "beta",
+        [Close, Benchmark],
+        one,
+        Some(n + 1),
+        move |l| rolling::beta_state_len(l, n),
+        |x, l, st, o| rolling::beta(x[0], x[1], l, n, st, o),
+        |s| naive::beta(&s[0], &s[1], n)
+    );
+    single!(
+        "percentrank",
+        [Close],
+        percent,
+        Some(n + 1),
+        move |l| rolling::percentrank_state_len(l, n),
+        |x, l, st, o| rolling::percentrank(x[0], l, n, Ties::Mean, st, o),
+        |s| naive::percentrank(&s[0], n, Ties::Mean)
+    );
+    single!(
+        "percentile",
+        [Close],
+        price,
+        Some(n),
+        move |l| rolling::percentile_state_len(l, n),
         |x, l, st, o| rolling::percentile(x[0], l, n, 25.0, PercentileKind::NearestRank, st, o),
-        |s| naive::percentile(&s[0], n, 25.0, PercentileKind::NearestRank));
-    single!("median", [Close], price, Some(n), move |l| rolling::percentile_state_len(l, n),
+        |s| naive::percentile(&s[0], n, 25.0, PercentileKind::NearestRank)
+    );
+    single!(
+        "median",
+        [Close],
+        price,
+        Some(n),
+        move |l| rolling::percentile_state_len(l, n),
         |x, l, st, o| rolling::median(x[0], l, n, st, o),
-        |s| naive::percentile(&s[0], n, 50.0, PercentileKind::Linear));
-    single!("realized_vol", [Close], one, Some(n + 1), move |l| rolling::realized_vol_state_len(l, n),
+        |s| naive::percentile(&s[0], n, 50.0, PercentileKind::Linear)
+    );
+    single!(
+        "realized_vol",
+        [Close],
+        one,
+        Some(n + 1),
+        move |l| rolling::realized_vol_state_len(l, n),
         |x, l, st, o| rolling::realized_vol(x[0], l, n, 35_040.0, ReturnMean::Zero, st, o),
-        |s| naive::realized_vol(&s[0], n, 35_040.0, ReturnMean::Zero));
-    single!("realized_vol about the mean", [Close], one, Some(n + 2), move |l| rolling::realized_vol_state_len(l, n + 1),
+        |s| naive::realized_vol(&s[0], n, 35_040.0, ReturnMean::Zero)
+    );
+    single!(
+        "realized_vol about the mean",
+        [Close],
+        one,
+        Some(n + 2),
+        move |l| rolling::realized_vol_state_len(l, n + 1),
         |x, l, st, o| rolling::realized_vol(x[0], l, n + 1, 35_040.0, ReturnMean::Sample, st, o),
-        |s| naive::realized_vol(&s[0], n + 1, 35_040.0, ReturnMean::Sample));
-    single!("vwap", [Close, Volume], price, None, move |l| vwap::vwap_state_len(l, n),
-        |x, l, st, o| vwap::vwap(x[0], x[1], l, n, st, o), |s| naive::vwap(&s[0], &s[1], n));
-    many!("avwap_swing low", [Low, Close, Volume], 2, Scale::Window(1 << 20), None, move |l| vwap::avwap_swing_state_len(l, 2, n),
-        |x, l, st, o| { let [a, b] = o else { unreachable!() }; vwap::avwap_swing(x[0], x[1], x[2], l, 2, n, Swing::Low, st, a, b) },
-        |s| naive::anchored(&s[1], &s[2], &naive::swing_anchors(&s[0], 2, n)));
-    many!("avwap_swing high", [High, Close, Volume], 2, Scale::Window(1 << 20), None, move |l| vwap::avwap_swing_state_len(l, n, 1),
-        |x, l, st, o| { let [a, b] = o else { unreachable!() }; vwap::avwap_swing(x[0], x[1], x[2], l, n, 1, Swing::High, st, a, b) },
+        |s| naive::realized_vol(&s[0], n + 1, 35_040.0, ReturnMean::Sample)
+    );
+    single!(
+        "vwap",
+        [Close, Volume],
+        price,
+        None,
+        move |l| vwap::vwap_state_len(l, n),
+        |x, l, st, o| vwap::vwap(x[0], x[1], l, n, st, o),
+        |s| naive::vwap(&s[0], &s[1], n)
+    );
+    many!(
+        "avwap_swing low",
+        [Low, Close, Volume],
+        2,
+        Scale::Window(1 << 20),
+        None,
+        move |l| vwap::avwap_swing_state_len(l, 2, n),
+        |x, l, st, o| {
+            let [a, b] = o else { unreachable!() };
+            vwap::avwap_swing(x[0], x[1], x[2], l, 2, n, Swing::Low, st, a, b)
+        },
+        |s| naive::anchored(&s[1], &s[2], &naive::swing_anchors(&s[0], 2, n))
+    );
+    many!(
+        "avwap_swing high",
+        [High, Close, Volume],
+        2,
+        Scale::Window(1 << 20),
+        None,
+        move |l| vwap::avwap_swing_state_len(l, n, 1),
+        |x, l, st, o| {
+            let [a, b] = o else { unreachable!() };
+            vwap::avwap_swing(x[0], x[1], x[2], l, n, 1, Swing::High, st, a, b)
+        },
         |s| {
             let mirrored: Vec<f64> = s[0].iter().map(|x| -x).collect();
             naive::anchored(&s[1], &s[2], &naive::swing_anchors(&mirrored, n, 1))
-        });
+        }
+    );
     table
 }
 

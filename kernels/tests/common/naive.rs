@@ -196,7 +196,14 @@ pub fn min(x: &[f64], n: usize) -> Series {
     windows(x, n, smallest)
 }
 
-pub fn stoch(high: &[f64], low: &[f64], close: &[f64], fast_k: usize, slow_k: usize, slow_d: usize) -> Vec<Series> {
+pub fn stoch(
+    high: &[f64],
+    low: &[f64],
+    close: &[f64],
+    fast_k: usize,
+    slow_k: usize,
+    slow_d: usize,
+) -> Vec<Series> {
     let raw: Series = (0..high.len())
         .map(|t| {
             if t + 1 < fast_k {
@@ -258,12 +265,20 @@ pub fn obv(close: &[f64], volume: &[f64]) -> Series {
 }
 
 pub fn roc(x: &[f64], n: usize) -> Series {
-    lag(x, n).iter().zip(x).map(|(before, x)| if *before == 0.0 { 0.0 } else { 100.0 * (x / before - 1.0) }).collect()
+    lag(x, n)
+        .iter()
+        .zip(x)
+        .map(|(before, x)| if *before == 0.0 { 0.0 } else { 100.0 * (x / before - 1.0) })
+        .collect()
 }
 
 fn covariance(x: &[f64], y: &[f64]) -> f64 {
     let (mean_x, mean_y) = (average(x), average(y));
-    if flat(x) || flat(y) { 0.0 } else { x.iter().zip(y).map(|(x, y)| (x - mean_x) * (y - mean_y)).sum::<f64>() / x.len() as f64 }
+    if flat(x) || flat(y) {
+        0.0
+    } else {
+        x.iter().zip(y).map(|(x, y)| (x - mean_x) * (y - mean_y)).sum::<f64>() / x.len() as f64
+    }
 }
 
 fn pair_windows(x: &[f64], y: &[f64], n: usize, f: impl Fn(&[f64], &[f64]) -> f64) -> Series {
@@ -278,7 +293,9 @@ pub fn correl(x: &[f64], y: &[f64], n: usize) -> Series {
 }
 
 pub fn beta(asset: &[f64], benchmark: &[f64], n: usize) -> Series {
-    let simple = |x: &[f64]| -> Series { x.windows(2).map(|w| if w[0] == 0.0 { 0.0 } else { w[1] / w[0] - 1.0 }).collect() };
+    let simple = |x: &[f64]| -> Series {
+        x.windows(2).map(|w| if w[0] == 0.0 { 0.0 } else { w[1] / w[0] - 1.0 }).collect()
+    };
     let mut out = vec![f64::NAN; asset.len().min(1)];
     out.extend(pair_windows(&simple(asset), &simple(benchmark), n, |x, y| {
         if flat(y) { 0.0 } else { covariance(x, y) / variance(y) }
@@ -292,7 +309,15 @@ pub fn donchian(high: &[f64], low: &[f64], n: usize) -> Vec<Series> {
     vec![upper, mid, lower]
 }
 
-pub fn keltner(high: &[f64], low: &[f64], close: &[f64], source: &[f64], n: usize, m: usize, k: f64) -> Vec<Series> {
+pub fn keltner(
+    high: &[f64],
+    low: &[f64],
+    close: &[f64],
+    source: &[f64],
+    n: usize,
+    m: usize,
+    k: f64,
+) -> Vec<Series> {
     let first = (n - 1).max(m);
     let mid = smooth(source, first + 1 - n, n, ema_weight(n));
     around(&mid, &smooth(&trange(high, low, close), first + 1 - m, m, 1.0 / m as f64), k)
@@ -356,7 +381,8 @@ pub fn realized_vol(x: &[f64], n: usize, periods_per_year: f64, about: ReturnMea
         ReturnMean::Zero => (periods_per_year * w.iter().map(|r| r * r).sum::<f64>() / n as f64).sqrt(),
         ReturnMean::Sample => {
             let mean = average(w);
-            (periods_per_year * w.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / (n as f64 - 1.0)).sqrt()
+            (periods_per_year * w.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / (n as f64 - 1.0))
+                .sqrt()
         }
     })
 }
