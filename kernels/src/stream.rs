@@ -60,7 +60,7 @@ impl<S: Simd> Bar<'_, S> {
 
     /// `x` from the `first`-th present bar on (counted from 1), NaN before.
     #[inline(always)]
-    pub(crate) fn from_bar<const HOT: bool>(&self, first: usize, x: f64x8<S>) -> f64x8<S> {
+    pub(crate) fn starting_at<const HOT: bool>(&self, first: usize, x: f64x8<S>) -> f64x8<S> {
         if HOT { x } else { self.at_least(first).select(x, self.splat(f64::NAN)) }
     }
 
@@ -204,7 +204,7 @@ impl<'a, S: Simd, const R: usize> Chunk<'a, S, R> {
     {
         let mut present = x[0].simd_eq(x[0]);
         for x in &x[1..] {
-            present = present & x.simd_eq(*x);
+            present &= x.simd_eq(*x);
         }
         let mut out;
         if present.to_bitmask() == self.carried.hot_lanes {

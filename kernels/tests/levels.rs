@@ -41,6 +41,7 @@ fn digest() -> Vec<(String, Vec<Vec<u64>>)> {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "a test says what it could not check")]
 fn every_level_gives_the_same_bits() {
     let best = digest();
     for level in [ForcedLevel::Sse2, ForcedLevel::Avx2, ForcedLevel::Avx512] {

@@ -57,7 +57,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for PercentRank {
             below += past.simd_lt(x).select(one, past.simd_eq(x).select(equal_counts, zero));
         }
         self.history.put::<S, HOT>(bar, x);
-        [bar.from_bar::<HOT>(self.n + 1, below * 100.0 / bar.splat(self.n as f64))]
+        [bar.starting_at::<HOT>(self.n + 1, below * 100.0 / bar.splat(self.n as f64))]
     }
 }
 

@@ -38,10 +38,10 @@ impl SwingVwap {
         let pivot = self.extremes.back(bar, self.right);
         let mut turned = bar.at_least(self.left + self.right + 1);
         for back in 0..self.right {
-            turned = turned & pivot.simd_le(self.extremes.back(bar, back));
+            turned &= pivot.simd_le(self.extremes.back(bar, back));
         }
         for back in self.right + 1..=self.right + self.left {
-            turned = turned & pivot.simd_lt(self.extremes.back(bar, back));
+            turned &= pivot.simd_lt(self.extremes.back(bar, back));
         }
         turned
     }

@@ -42,7 +42,7 @@ impl<S: Simd> Kernel<S, 2, 1, 1> for Vwap {
         let [traded, total] = self.sums.push::<S, Sum, HOT>(bar, [price * volume, volume]);
         let last = if HOT { r[0] } else { bar.at_least(2).select(r[0], bar.splat(f64::NAN)) };
         let value = total.simd_gt(bar.splat(0.0)).select(traded / total, last);
-        let value = bar.from_bar::<HOT>(self.n, value);
+        let value = bar.starting_at::<HOT>(self.n, value);
         bar.set::<HOT>(&mut r[0], value);
         [value]
     }

@@ -158,7 +158,7 @@ pub fn cases(n: usize) -> Vec<Case> {
         [High, Low, Close],
         price,
         Some(2),
-        move |l| volatility::trange_state_len(l),
+        volatility::trange_state_len,
         |x, l, st, o| volatility::trange(x[0], x[1], x[2], l, st, o),
         |s| naive::trange(&s[0], &s[1], &s[2])
     );
@@ -294,7 +294,7 @@ pub fn cases(n: usize) -> Vec<Case> {
         [Close, Volume],
         Scale::Unit(1e3),
         None,
-        move |l| volume::obv_state_len(l),
+        volume::obv_state_len,
         |x, l, st, o| volume::obv(x[0], x[1], l, st, o),
         |s| naive::obv(&s[0], &s[1])
     );
