@@ -36,3 +36,7 @@ pub mod trend;
 pub mod volatility;
 pub mod volume;
 pub mod vwap;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
