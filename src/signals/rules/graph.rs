@@ -161,9 +161,9 @@ impl Graph {
         }
     }
 
-    /// `a` lagged; a constant has always been what it is.
     pub(super) fn lag(&mut self, a: NodeId, bars: usize) -> NodeId {
-        if self.constant_of(a).is_some() { a } else { self.node(Op::Lag(a, bars)) }
+        let a = self.series(a);
+        self.node(Op::Lag(a, bars))
     }
 
     pub(super) fn kernel(&mut self, kernel: &'static Kernel, inputs: &[NodeId], windows: &[usize]) -> NodeId {
