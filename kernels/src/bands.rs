@@ -34,7 +34,12 @@ impl Layout for Bollinger {
 
 impl<S: Simd> Kernel<S, 1, 3, 0> for Bollinger {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, [x]: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 3] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        [x]: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 3] {
         let [mid, squares] = self.tree.push::<S, Moments, HOT>(bar, [x, bar.splat(0.0)]);
         let width = (squares / bar.splat(self.n as f64)).sqrt() * self.k;
         let mid = bar.from_bar::<HOT>(self.n, mid);
@@ -104,7 +109,12 @@ impl Layout for Donchian {
 
 impl<S: Simd> Kernel<S, 2, 3, 0> for Donchian {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 2], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 3] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 2],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 3] {
         let [upper] = self.highest.push::<S, Largest, HOT>(bar, [x[0]]);
         let [lower] = self.lowest.push::<S, Smallest, HOT>(bar, [x[1]]);
         let (upper, lower) = (bar.from_bar::<HOT>(self.n, upper), bar.from_bar::<HOT>(self.n, lower));
@@ -172,7 +182,12 @@ impl Layout for Keltner {
 /// Registers: previous close, mid line, ATR.
 impl<S: Simd> Kernel<S, 4, 3, 3> for Keltner {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 4], r: &mut [f64x8<S>; 3]) -> [f64x8<S>; 3] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 4],
+        r: &mut [f64x8<S>; 3],
+    ) -> [f64x8<S>; 3] {
         let [high, low, close, source] = x;
         let [previous_close, mid, atr] = r;
         let range = true_range(high, low, *previous_close);

@@ -53,7 +53,15 @@ pub fn cross_under_const(a: &[f64], b: f64, lanes: usize, words: usize, state: &
 }
 
 #[inline(always)]
-fn cross<S: Simd>(simd: S, a: &[f64], b: &[f64], lanes: usize, words: usize, state: &mut [f64], out: &mut [u64]) {
+fn cross<S: Simd>(
+    simd: S,
+    a: &[f64],
+    b: &[f64],
+    lanes: usize,
+    words: usize,
+    state: &mut [f64],
+    out: &mut [u64],
+) {
     cross_rows(
         simd,
         lanes,

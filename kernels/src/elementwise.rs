@@ -23,7 +23,13 @@ fn map<S: Simd>(simd: S, a: &[f64], out: &mut [f64], f: impl Fn(f64x8<S>) -> f64
 }
 
 #[inline(always)]
-fn zip_map<S: Simd>(simd: S, a: &[f64], b: &[f64], out: &mut [f64], f: impl Fn(f64x8<S>, f64x8<S>) -> f64x8<S>) {
+fn zip_map<S: Simd>(
+    simd: S,
+    a: &[f64],
+    b: &[f64],
+    out: &mut [f64],
+    f: impl Fn(f64x8<S>, f64x8<S>) -> f64x8<S>,
+) {
     let inputs = a.as_chunks::<LANE_CHUNK>().0.iter().zip(b.as_chunks::<LANE_CHUNK>().0);
     for ((a, b), out) in inputs.zip(out.as_chunks_mut::<LANE_CHUNK>().0) {
         finite(simd, f(f64x8::load_array_ref(simd, a), f64x8::load_array_ref(simd, b))).store_array(out);

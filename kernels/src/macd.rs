@@ -15,7 +15,11 @@ impl Macd {
     /// Both averages are seeded at the slow one's first bar, the fast one with the `fast` values up to there.
     fn new(fast: usize, slow: usize, signal: usize) -> Self {
         let (fast, slow) = (fast.min(slow), fast.max(slow));
-        Self { fast: Smooth::ema(fast, slow - fast + 1), slow: Smooth::ema(slow, 1), signal: Smooth::ema(signal, slow) }
+        Self {
+            fast: Smooth::ema(fast, slow - fast + 1),
+            slow: Smooth::ema(slow, 1),
+            signal: Smooth::ema(signal, slow),
+        }
     }
 }
 
@@ -29,7 +33,12 @@ impl Layout for Macd {
 /// Registers: fast, slow, signal.
 impl<S: Simd> Kernel<S, 1, 3, 3> for Macd {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, [x]: [f64x8<S>; 1], r: &mut [f64x8<S>; 3]) -> [f64x8<S>; 3] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        [x]: [f64x8<S>; 1],
+        r: &mut [f64x8<S>; 3],
+    ) -> [f64x8<S>; 3] {
         let [fast, slow, signal] = r;
         let line = self.fast.push::<S, HOT>(bar, fast, x) - self.slow.push::<S, HOT>(bar, slow, x);
         let signal = self.signal.push::<S, HOT>(bar, signal, line);

@@ -26,7 +26,12 @@ impl Layout for Average {
 
 impl<S: Simd> Kernel<S, 1, 1, 0> for Average {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let [sum] = self.sums.push::<S, Sum, HOT>(bar, x);
         [bar.from_bar::<HOT>(self.n, sum * (1.0 / self.n as f64))]
     }
@@ -80,7 +85,12 @@ impl Layout for Weighted {
 
 impl<S: Simd> Kernel<S, 1, 1, 0> for Weighted {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let [_, weighted] = self.sums.push::<S, WeightedSum, HOT>(bar, [x[0], x[0]]);
         let weights = 0.5 * self.n as f64 * (self.n as f64 + 1.0);
         [bar.from_bar::<HOT>(self.n, weighted * (1.0 / weights))]
@@ -127,7 +137,12 @@ impl Layout for Smoothed {
 
 impl<S: Simd> Kernel<S, 1, 1, 1> for Smoothed {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 1], r: &mut [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 1],
+        r: &mut [f64x8<S>; 1],
+    ) -> [f64x8<S>; 1] {
         [self.0.push::<S, HOT>(bar, &mut r[0], x[0])]
     }
 }
@@ -187,7 +202,12 @@ impl Layout for Ewm {
 
 impl<S: Simd> Kernel<S, 1, 1, 1> for Ewm {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 1], r: &mut [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 1],
+        r: &mut [f64x8<S>; 1],
+    ) -> [f64x8<S>; 1] {
         if !HOT {
             let first = bar.count.simd_eq(bar.splat(1.0));
             r[0] = (bar.present & first).select(x[0], r[0]);
@@ -242,7 +262,12 @@ impl<const DIFFERENCE: bool> Layout for History<DIFFERENCE> {
 
 impl<S: Simd, const DIFFERENCE: bool> Kernel<S, 1, 1, 0> for History<DIFFERENCE> {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let before = self.0.push::<S, HOT>(bar, x[0]);
         let value = if DIFFERENCE { x[0] - before } else { before };
         [bar.from_bar::<HOT>(self.1 + 1, value)]

@@ -111,7 +111,12 @@ pub(crate) trait Layout: Copy {
 /// An indicator with `I` inputs, `O` outputs and `R` registers.
 pub(crate) trait Kernel<S: Simd, const I: usize, const O: usize, const R: usize>: Layout {
     /// One row of one chunk. Must leave registers and rings of missing lanes as they are when not `HOT`.
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; I], r: &mut [f64x8<S>; R]) -> [f64x8<S>; O];
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; I],
+        r: &mut [f64x8<S>; R],
+    ) -> [f64x8<S>; O];
 }
 
 /// `f64` slots of state for an indicator with `registers` registers.
@@ -264,7 +269,11 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     K: Kernel<S, I, O, R>,
 {
     let rows = check_panels(inputs, lanes, &outputs);
-    assert_eq!(state.len(), state_len(kernel, R, lanes), "state is as long as the state_len of these parameters");
+    assert_eq!(
+        state.len(),
+        state_len(kernel, R, lanes),
+        "state is as long as the state_len of these parameters"
+    );
     let chunk_len = state.len() / (lanes / LANE_CHUNK);
     let mut chunk = 0;
     let mut rest = state;
@@ -289,7 +298,10 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
 
 /// `G` chunks side by side down all rows.
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "the one loop every indicator shares; its caller is the function above")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the one loop every indicator shares; its caller is the function above"
+)]
 fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usize>(
     simd: S,
     kernel: K,

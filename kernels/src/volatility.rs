@@ -28,7 +28,12 @@ impl Layout for TrueRange {
 /// Register: previous close.
 impl<S: Simd> Kernel<S, 3, 1, 1> for TrueRange {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 3], r: &mut [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 3],
+        r: &mut [f64x8<S>; 1],
+    ) -> [f64x8<S>; 1] {
         let range = true_range(x[0], x[1], r[0]);
         bar.set::<HOT>(&mut r[0], x[2]);
         [bar.from_bar::<HOT>(2, range)]
@@ -72,7 +77,12 @@ impl<const PER_CENT: bool> Layout for Atr<PER_CENT> {
 /// Registers: previous close, average.
 impl<S: Simd, const PER_CENT: bool> Kernel<S, 3, 1, 2> for Atr<PER_CENT> {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 3], r: &mut [f64x8<S>; 2]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 3],
+        r: &mut [f64x8<S>; 2],
+    ) -> [f64x8<S>; 1] {
         let [high, low, close] = x;
         let [previous_close, average] = r;
         let range = true_range(high, low, *previous_close);
@@ -101,7 +111,15 @@ pub fn atr_state_len(lanes: usize, n: usize) -> usize {
 /// assert!(out[8].is_nan());
 /// assert_eq!(out[16], 3.0);
 /// ```
-pub fn atr(high: &[f64], low: &[f64], close: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]) {
+pub fn atr(
+    high: &[f64],
+    low: &[f64],
+    close: &[f64],
+    lanes: usize,
+    n: usize,
+    state: &mut [f64],
+    out: &mut [f64],
+) {
     run!(Atr::<false>(Smooth::wilder(n, 2)), [high, low, close], lanes, state, [out]);
 }
 
@@ -118,6 +136,14 @@ pub fn atr(high: &[f64], low: &[f64], close: &[f64], lanes: usize, n: usize, sta
 /// natr(&high, &close, &close, 8, 1, &mut state, &mut out);
 /// assert_eq!(out[8], 62.5);
 /// ```
-pub fn natr(high: &[f64], low: &[f64], close: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]) {
+pub fn natr(
+    high: &[f64],
+    low: &[f64],
+    close: &[f64],
+    lanes: usize,
+    n: usize,
+    state: &mut [f64],
+    out: &mut [f64],
+) {
     run!(Atr::<true>(Smooth::wilder(n, 2)), [high, low, close], lanes, state, [out]);
 }

@@ -15,7 +15,12 @@ impl Layout for OnBalance {
 /// Registers: previous close, balance.
 impl<S: Simd> Kernel<S, 2, 1, 2> for OnBalance {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 2], r: &mut [f64x8<S>; 2]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 2],
+        r: &mut [f64x8<S>; 2],
+    ) -> [f64x8<S>; 1] {
         let [close, volume] = x;
         let zero = bar.splat(0.0);
         let change = close.simd_gt(r[0]).select(volume, close.simd_lt(r[0]).select(-volume, zero));

@@ -31,11 +31,7 @@ pub(super) struct Table {
 
 impl Table {
     /// Reads a table with the columns `required` and any of `optional`.
-    pub(super) fn read(
-        path: &Path,
-        required: &[&'static str],
-        optional: &[&'static str],
-    ) -> Result<Self> {
+    pub(super) fn read(path: &Path, required: &[&'static str], optional: &[&'static str]) -> Result<Self> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         let (header, rows) = match extension.as_str() {
             "csv" => read_csv(path)?,
@@ -156,7 +152,11 @@ impl<'a> Row<'a> {
         }
         let inside = (grid.start_ms..grid.open_ms(grid.bars)).contains(&ms);
         let expected = if inside {
-            format!("the open time of a bar ({} apart from {})", span(grid.step_ms), stamp::written(grid.start_ms))
+            format!(
+                "the open time of a bar ({} apart from {})",
+                span(grid.step_ms),
+                stamp::written(grid.start_ms)
+            )
         } else {
             let last = grid.open_ms(grid.bars.saturating_sub(1));
             format!("a bar of the data, {} to {}", stamp::written(grid.start_ms), stamp::written(last))
@@ -204,7 +204,11 @@ fn find_columns(
     let position = |name: &str| header.iter().position(|found| found == name);
     for (index, name) in columns.iter().enumerate() {
         if header.iter().filter(|found| found == name).count() > 1 {
-            return Err(BadInput::expected("each column once").file(path).key(*name).found("two of them").into());
+            return Err(BadInput::expected("each column once")
+                .file(path)
+                .key(*name)
+                .found("two of them")
+                .into());
         }
         if index < required && position(name).is_none() {
             let mut bad = BadInput::expected(format!("a column `{name}`"))
@@ -241,9 +245,10 @@ fn read_csv(path: &Path) -> Result<(Vec<String>, Rows)> {
         match error.into_kind() {
             csv::ErrorKind::Io(source) => io_error(path, "reading", source),
             _ => {
-                let mut bad = BadInput::expected("rows of comma-separated UTF-8 text under a header of names")
-                    .file(path)
-                    .found(text);
+                let mut bad =
+                    BadInput::expected("rows of comma-separated UTF-8 text under a header of names")
+                        .file(path)
+                        .found(text);
                 bad.row = line;
                 bad.into()
             }

@@ -7,11 +7,7 @@ const MICROS_FROM: i64 = 100_000_000_000_000;
 
 /// Milliseconds of an epoch number in milliseconds or microseconds; `None` when it is not a whole millisecond.
 pub(super) fn epoch_ms(number: i64) -> Option<i64> {
-    if number.abs() < MICROS_FROM {
-        Some(number)
-    } else {
-        (number % 1000 == 0).then_some(number / 1000)
-    }
+    if number.abs() < MICROS_FROM { Some(number) } else { (number % 1000 == 0).then_some(number / 1000) }
 }
 
 /// Milliseconds of a stamp: `2021-06-01 00:00:00+00:00`, its `T` and `Z` forms, a time without a zone (UTC), a date,

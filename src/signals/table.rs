@@ -125,9 +125,8 @@ pub fn read_table(path: &Path, market: &Market) -> Result<SignalTable> {
             .fix("remove one of them")
             .into());
     }
-    let has_values = signals
-        .iter()
-        .any(|s| !s.stop_loss_px.is_nan() || !s.take_profit_px.is_nan() || s.tag != NO_TAG);
+    let has_values =
+        signals.iter().any(|s| !s.stop_loss_px.is_nan() || !s.take_profit_px.is_nan() || s.tag != NO_TAG);
     Ok(SignalTable { tags: tags.names, signals, has_values, ..SignalTable::default() })
 }
 

@@ -76,7 +76,12 @@ pub(crate) fn for_each_tile(market: &Market, tile_rows: usize, mut visit: impl F
 
 /// The four masks of a trial over a whole market, `[row][word]`, in the order long entry, long exit, short entry,
 /// short exit.
-pub(crate) fn masks(source: &mut dyn SignalSource, trial: usize, market: &Market, tile_rows: usize) -> [Vec<u64>; 4] {
+pub(crate) fn masks(
+    source: &mut dyn SignalSource,
+    trial: usize,
+    market: &Market,
+    tile_rows: usize,
+) -> [Vec<u64>; 4] {
     let mut out: [Vec<u64>; 4] = Default::default();
     for_each_tile(market, tile_rows, |tile| {
         source.step(market, tile);

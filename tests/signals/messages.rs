@@ -29,8 +29,14 @@ fn a_wrong_rule_is_answered_with_its_column_and_the_way_out() {
             "found unknown name `emaa` at column 9 of 'close > »emaa(close, 3)'; expected the name of a function; \
              did you mean `ema`?",
         ),
-        ("clse > 1", "unknown name `clse` at column 1 of '»clse > 1'; expected a column, a parameter or a function; did you mean `close`?"),
-        ("ema(close, fst) > 1", "unknown name `fst` at column 12 of 'ema(close, »fst) > 1'; expected a column, a parameter or a function; did you mean `fast`?"),
+        (
+            "clse > 1",
+            "unknown name `clse` at column 1 of '»clse > 1'; expected a column, a parameter or a function; did you mean `close`?",
+        ),
+        (
+            "ema(close, fst) > 1",
+            "unknown name `fst` at column 12 of 'ema(close, »fst) > 1'; expected a column, a parameter or a function; did you mean `fast`?",
+        ),
         ("ema > 1", "function `ema` at column 1 of '»ema > 1'; expected its arguments in parentheses"),
         ("ema(close) > 1", "`ema` with 1 argument at column 1 of '»ema(close) > 1'; expected ema(x, n)"),
         ("trange(3) > 1", "`trange` with 1 argument at column 1 of '»trange(3) > 1'; expected trange()"),
@@ -38,22 +44,61 @@ fn a_wrong_rule_is_answered_with_its_column_and_the_way_out() {
         ("close and 1 < 2", "a number at column 1 of '»close and 1 < 2'; expected a boolean"),
         ("not close", "a number at column 5 of 'not »close'; expected a boolean"),
         ("(close > 1) + 1 > 2", "a boolean at column 1 of '»(close > 1) + 1 > 2'; expected a number"),
-        ("1 < close < 2", "`<` at column 11 of '1 < close »< 2'; expected one comparison at a time; write `a < b and b < c` for `a < b < c`"),
-        ("sma(5, 3) > 1", "a constant number at column 5 of 'sma(»5, 3) > 1'; expected a number that comes from columns in sma(x, n)"),
-        ("sma(close, open) > 1", "a number at column 12 of 'sma(close, »open) > 1'; expected a whole number or a parameter in sma(x, n)"),
-        ("where(close, 1, 2) > 1", "a number at column 7 of 'where(»close, 1, 2) > 1'; expected a boolean in where(c, a, b)"),
-        ("close > ", "the end of the expression at column 9 of 'close > »'; expected a number, a column, a parameter or a function"),
-        ("", "the end of the expression at column 1 of '»'; expected a number, a column, a parameter or a function"),
-        ("(close > 1", "the end of the expression at column 11 of '(close > 1»'; expected `)` or an operator"),
-        ("close > 1)", "`)` at column 10 of 'close > 1»)'; expected an operator or the end of the expression"),
+        (
+            "1 < close < 2",
+            "`<` at column 11 of '1 < close »< 2'; expected one comparison at a time; write `a < b and b < c` for `a < b < c`",
+        ),
+        (
+            "sma(5, 3) > 1",
+            "a constant number at column 5 of 'sma(»5, 3) > 1'; expected a number that comes from columns in sma(x, n)",
+        ),
+        (
+            "sma(close, open) > 1",
+            "a number at column 12 of 'sma(close, »open) > 1'; expected a whole number or a parameter in sma(x, n)",
+        ),
+        (
+            "where(close, 1, 2) > 1",
+            "a number at column 7 of 'where(»close, 1, 2) > 1'; expected a boolean in where(c, a, b)",
+        ),
+        (
+            "close > ",
+            "the end of the expression at column 9 of 'close > »'; expected a number, a column, a parameter or a function",
+        ),
+        (
+            "",
+            "the end of the expression at column 1 of '»'; expected a number, a column, a parameter or a function",
+        ),
+        (
+            "(close > 1",
+            "the end of the expression at column 11 of '(close > 1»'; expected `)` or an operator",
+        ),
+        (
+            "close > 1)",
+            "`)` at column 10 of 'close > 1»)'; expected an operator or the end of the expression",
+        ),
         ("ema(close 3) > 1", "`3` at column 11 of 'ema(close »3) > 1'; expected `,` or `)`"),
-        ("close = 1", "`=` at column 7 of 'close »= 1'; expected a number, a name or an operator; write `==` to compare"),
-        ("close > 1 && open > 1", "`&` at column 11 of 'close > 1 »&& open > 1'; expected a number, a name or an operator; write `and`"),
-        ("close > 1.2.3", "`1.2.3` at column 9 of 'close > »1.2.3'; expected a number such as 20, 0.5 or 1e-4, or a name that begins with a letter"),
+        (
+            "close = 1",
+            "`=` at column 7 of 'close »= 1'; expected a number, a name or an operator; write `==` to compare",
+        ),
+        (
+            "close > 1 && open > 1",
+            "`&` at column 11 of 'close > 1 »&& open > 1'; expected a number, a name or an operator; write `and`",
+        ),
+        (
+            "close > 1.2.3",
+            "`1.2.3` at column 9 of 'close > »1.2.3'; expected a number such as 20, 0.5 or 1e-4, or a name that begins with a letter",
+        ),
         ("close > 20x", "`20x` at column 9 of 'close > »20x'; expected a number such as"),
         ("close > ü", "`ü` at column 9 of 'close > »ü'; expected a number, a name or an operator"),
-        ("of(\"S00\", close) > 1", "`of` at column 1 of '»of(\"S00\", close) > 1'; expected a function this version has; this function is not there yet"),
-        ("close > \"S00", "a text that does not end at column 9 of 'close > »\"S00'; expected a closing quote"),
+        (
+            "of(\"S00\", close) > 1",
+            "`of` at column 1 of '»of(\"S00\", close) > 1'; expected a function this version has; this function is not there yet",
+        ),
+        (
+            "close > \"S00",
+            "a text that does not end at column 9 of 'close > »\"S00'; expected a closing quote",
+        ),
     ] {
         let error = rule_error(text);
         assert!(error.starts_with("run.toml, `signals.long_entry`: found "), "{error}");
@@ -82,7 +127,11 @@ fn depth_is_limited_and_not_the_stack() {
 fn windows_are_whole_numbers_once_bound() {
     let market = closes(&[1.0, 2.0]);
     for (value, text, expected) in [
-        (2.5, "ema(close, fast) > 1", "found window fast = 2.5 at column 12 of 'ema(close, »fast) > 1'; expected a whole number of bars, at least 1"),
+        (
+            2.5,
+            "ema(close, fast) > 1",
+            "found window fast = 2.5 at column 12 of 'ema(close, »fast) > 1'; expected a whole number of bars, at least 1",
+        ),
         (0.0, "ema(close, fast) > 1", "found window fast = 0 at column 12"),
         (-3.0, "ema(close, 2 * fast) > 1", "found window 2 * fast = -6 at column 12"),
         (1.0, "lag(close, 0) > 1", "found window 0 at column 12 of 'lag(close, »0) > 1'"),
@@ -104,7 +153,9 @@ fn columns_the_market_lacks_are_named() {
         let texts = RuleTexts { long_entry: Some(format!("{column} > 1")), ..RuleTexts::default() };
         let rules = parse_rules(&texts, None).unwrap();
         let error = compile(&rules, &[BTreeMap::new()], &market).map(|_| ()).unwrap_err().to_string();
-        let expected = format!("found column `{column}` at column 1 of '»{column} > 1'; expected a column this data has");
+        let expected = format!(
+            "found column `{column}` at column 1 of '»{column} > 1'; expected a column this data has"
+        );
         assert!(error.contains(&expected), "{error}");
     }
 }
@@ -122,9 +173,13 @@ fn parameters_are_finite_and_have_names_of_their_own() {
     assert_eq!(with("fast_2", 1.0), Ok(()));
     for (name, value, expected) in [
         ("fast", f64::NAN, "`signals.params.fast`: found NaN; expected a finite number"),
-        ("close", 1.0, "`signals.params.close`: found the name of a column; expected a name of letters, digits and `_` that is not taken; rename the parameter"),
+        (
+            "close",
+            1.0,
+            "`signals.params.close`: found the name of a column; expected a name of letters, digits and `_` that is not taken; rename the parameter",
+        ),
         ("ema", 1.0, "found the name of a function"),
-        ("macd", 1.0, "found the name of a function"),
+        ("tf", 1.0, "found the name of a function"),
         ("and", 1.0, "found a name that is none"),
         ("2fast", 1.0, "found a name that is none"),
         ("risk.es_cap", 1.0, "found a name that is none"),
@@ -133,7 +188,8 @@ fn parameters_are_finite_and_have_names_of_their_own() {
         let error = with(name, value).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
-    let texts = RuleTexts { long_entry: Some("close > fast".into()), params: params(), ..RuleTexts::default() };
+    let texts =
+        RuleTexts { long_entry: Some("close > fast".into()), params: params(), ..RuleTexts::default() };
     let trial = BTreeMap::from([("fsat".to_owned(), 1.0)]);
     let rules = parse_rules(&texts, None).unwrap();
     assert_eq!(rules.params(), &params());
@@ -154,7 +210,10 @@ fn rules_that_are_not_there_yet_are_refused() {
         assert!(error.ends_with("this rule is not there yet; leave it out"), "{error}");
     }
     let error = parse_rules(&RuleTexts::default(), None).unwrap_err().to_string();
-    assert!(error.contains("found rules that never enter; expected `long_entry` or `short_entry`"), "{error}");
+    assert!(
+        error.contains("found rules that never enter; expected `long_entry` or `short_entry`"),
+        "{error}"
+    );
     let number = RuleTexts { stop_distance: Some("close > 1".into()), ..entry() };
     let error = parse_rules(&number, None).unwrap_err().to_string();
     assert!(error.contains("`signals.stop_distance`: found a boolean at column 1"), "{error}");
@@ -214,7 +273,8 @@ fn every_listed_function_can_be_called_as_it_is_signed() {
         let arguments = arguments.trim_end_matches(')').split(", ").filter(|argument| !argument.is_empty());
         let call: Vec<&str> = arguments
             .map(|argument| match argument.split(' ').next().unwrap() {
-                "n" => "3",
+                "n" | "fast" | "slow" | "signal" | "fk" | "sk" | "sd" | "l" | "r" | "m" => "3",
+                "k" | "p" => "1.5",
                 "c" => "close > 1",
                 _ => "close",
             })

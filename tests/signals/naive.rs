@@ -140,9 +140,13 @@ fn rsi(x: &[f64], n: usize) -> Vec<f64> {
     let losses: Vec<f64> = changes.iter().map(|change| (-change).max(0.0)).collect();
     let (gains, losses) = (smoothed(&gains, n, 1.0 / n as f64), smoothed(&losses, n, 1.0 / n as f64));
     let mut out: Vec<f64> = Vec::from_iter(x.first().map(|_| f64::NAN));
-    out.extend(gains.iter().zip(&losses).map(|(gain, loss)| {
-        if gain + loss == 0.0 { 0.0 } else { 100.0 * gain / (gain + loss) }
-    }));
+    out.extend(
+        gains.iter().zip(&losses).map(
+            |(gain, loss)| {
+                if gain + loss == 0.0 { 0.0 } else { 100.0 * gain / (gain + loss) }
+            },
+        ),
+    );
     out
 }
 
@@ -208,9 +212,11 @@ impl Naive<'_> {
                     })
                     .collect()
             }
-            Num::Body => {
-                self.bars.iter().map(|[open, high, low, close, _]| finite((close - open) / (high - low))).collect()
-            }
+            Num::Body => self
+                .bars
+                .iter()
+                .map(|[open, high, low, close, _]| finite((close - open) / (high - low)))
+                .collect(),
             Num::Where(condition, a, b) => {
                 let (a, b) = (self.number(a), self.number(b));
                 let chosen = self.truth(condition).into_iter().zip(a.into_iter().zip(b));

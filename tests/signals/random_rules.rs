@@ -30,9 +30,9 @@ fn number() -> BoxedStrategy<Num> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         let boxed = || inner.clone().prop_map(Box::new);
         // Functions of a series want a column in their argument: `open` makes sure.
-        let series = || inner.clone().prop_map(|a| {
-            Box::new(Num::Binary("+", Box::new(a), Box::new(Num::Column("open"))))
-        });
+        let series = || {
+            inner.clone().prop_map(|a| Box::new(Num::Binary("+", Box::new(a), Box::new(Num::Column("open")))))
+        };
         prop_oneof![
             (prop::sample::select(vec!["-", "abs", "sign", "sqrt", "log"]), boxed())
                 .prop_map(|(name, a)| Num::Unary(name, a)),
@@ -40,8 +40,7 @@ fn number() -> BoxedStrategy<Num> {
                 .prop_map(|(op, a, b)| Num::Binary(op, a, b)),
             (prop::sample::select(vec!["lag", "diff", "sma", "ema", "ewm", "rsi"]), series(), window())
                 .prop_map(|(name, a, n)| Num::Windowed(name, a, n)),
-            (comparison(inner.clone()), boxed(), boxed())
-                .prop_map(|(c, a, b)| Num::Where(Box::new(c), a, b)),
+            (comparison(inner.clone()), boxed(), boxed()).prop_map(|(c, a, b)| Num::Where(Box::new(c), a, b)),
         ]
     })
     .boxed()
@@ -142,8 +141,12 @@ fn rules_are_what_the_naive_evaluator_says() {
                     };
                     checked.set(checked.get() + 1);
                     prop_assert_eq!(
-                        bars_of(mask, &market, symbol), bars,
-                        "{} with {:?}, symbol {}", rule.text(), params, symbol
+                        bars_of(mask, &market, symbol),
+                        bars,
+                        "{} with {:?}, symbol {}",
+                        rule.text(),
+                        params,
+                        symbol
                     );
                 }
             }

@@ -101,25 +101,23 @@ fn orders_are_the_same_from_parquet_and_arrow() {
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let parquet = folder.0.path().join("orders.parquet");
-    let mut writer = parquet::arrow::ArrowWriter::try_new(
-        std::fs::File::create(&parquet).unwrap(),
-        batch.schema(),
-        None,
-    )
-    .unwrap();
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(std::fs::File::create(&parquet).unwrap(), batch.schema(), None)
+            .unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     let arrow = folder.0.path().join("orders.arrow");
     let mut writer =
-        arrow_ipc::writer::FileWriter::try_new(std::fs::File::create(&arrow).unwrap(), &batch.schema()).unwrap();
+        arrow_ipc::writer::FileWriter::try_new(std::fs::File::create(&arrow).unwrap(), &batch.schema())
+            .unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();
     for path in [parquet, arrow] {
         let intents = read_orders(&path, &ten()).unwrap().intents;
-        assert_eq!(intents.iter().map(|o| (o.bar, o.order_id, o.ttl_bars)).collect::<Vec<_>>(), [
-            (1, 1, 5),
-            (2, 0, 1)
-        ]);
+        assert_eq!(
+            intents.iter().map(|o| (o.bar, o.order_id, o.ttl_bars)).collect::<Vec<_>>(),
+            [(1, 1, 5), (2, 0, 1)]
+        );
         assert_eq!(intents[1].qty.to_bits(), (0.1_f64 + 0.2).to_bits());
         assert!(intents[0].qty.is_nan());
     }
@@ -127,37 +125,77 @@ fn orders_are_the_same_from_parquet_and_arrow() {
 
 #[test]
 fn a_bad_order_is_answered_with_its_row_and_column() {
-    const HEADER: &str = "ts,symbol,type,side,qty,price,trail,oco_group,post_only,ttl_bars,reduce_only,stop_loss";
+    const HEADER: &str =
+        "ts,symbol,type,side,qty,price,trail,oco_group,post_only,ttl_bars,reduce_only,stop_loss";
     let folder = Folder::new();
     for (row, expected) in [
-        ("2023-01-01 00:15:00,S0,market,BUY", "`symbol`: found `S0`; expected a symbol of the data; did you mean `S00`?"),
+        (
+            "2023-01-01 00:15:00,S0,market,BUY",
+            "`symbol`: found `S0`; expected a symbol of the data; did you mean `S00`?",
+        ),
         ("2023-01-01 00:15:00,,market,BUY", "`symbol`: found nothing; expected the name of a symbol"),
-        ("2023-01-01 00:20:00,S00,market,BUY", "`ts`: found 2023-01-01 00:20:00+00:00; expected the open time of a bar (15 minutes apart from 2023-01-01 00:00:00+00:00)"),
-        ("2023-01-01 02:30:00,S00,market,BUY", "`ts`: found 2023-01-01 02:30:00+00:00; expected a bar of the data, 2023-01-01 00:00:00+00:00 to 2023-01-01 02:15:00+00:00"),
+        (
+            "2023-01-01 00:20:00,S00,market,BUY",
+            "`ts`: found 2023-01-01 00:20:00+00:00; expected the open time of a bar (15 minutes apart from 2023-01-01 00:00:00+00:00)",
+        ),
+        (
+            "2023-01-01 02:30:00,S00,market,BUY",
+            "`ts`: found 2023-01-01 02:30:00+00:00; expected a bar of the data, 2023-01-01 00:00:00+00:00 to 2023-01-01 02:15:00+00:00",
+        ),
         ("2022-12-31 23:45:00,S00,market,BUY", "expected a bar of the data"),
         ("noon,S00,market,BUY", "`ts`: found `noon`; expected a UTC stamp such as"),
         (",S00,market,BUY", "`ts`: found nothing; expected the open time of a bar"),
-        ("2023-01-01 00:15:00,S00,limit,BUY", "`type`: found `limit`; expected market; not supported by this version yet"),
+        (
+            "2023-01-01 00:15:00,S00,limit,BUY",
+            "`type`: found `limit`; expected market; not supported by this version yet",
+        ),
         ("2023-01-01 00:15:00,S00,stop_limit,BUY", "not supported by this version yet"),
         ("2023-01-01 00:15:00,S00,markt,BUY", "`type`: found `markt`; expected market"),
         ("2023-01-01 00:15:00,S00,market,LONG", "`side`: found `LONG`; expected BUY or SELL"),
         ("2023-01-01 00:15:00,S00,market,BUY,-1", "`qty`: found `-1`; expected a positive number, or blank"),
-        ("2023-01-01 00:15:00,S00,market,BUY,inf", "`qty`: found `inf`; expected a positive number, or blank"),
-        ("2023-01-01 00:15:00,S00,market,BUY,1,2", "`price`: found `2`; expected nothing; not supported by this version yet; leave it blank"),
-        ("2023-01-01 00:15:00,S00,market,BUY,1,,2", "`trail`: found `2`; expected nothing; not supported by this version yet; leave it blank"),
-        ("2023-01-01 00:15:00,S00,market,BUY,1,,,g", "`oco_group`: found `g`; expected nothing; not supported by this version yet"),
-        ("2023-01-01 00:15:00,S00,market,BUY,1,,,,true", "`post_only`: found `true`; expected nothing; not supported by this version yet"),
-        ("2023-01-01 00:15:00,S00,market,BUY,1,,,,,0", "`ttl_bars`: found `0`; expected a whole number of bars, at least 1, or blank"),
+        (
+            "2023-01-01 00:15:00,S00,market,BUY,inf",
+            "`qty`: found `inf`; expected a positive number, or blank",
+        ),
+        (
+            "2023-01-01 00:15:00,S00,market,BUY,1,2",
+            "`price`: found `2`; expected nothing; not supported by this version yet; leave it blank",
+        ),
+        (
+            "2023-01-01 00:15:00,S00,market,BUY,1,,2",
+            "`trail`: found `2`; expected nothing; not supported by this version yet; leave it blank",
+        ),
+        (
+            "2023-01-01 00:15:00,S00,market,BUY,1,,,g",
+            "`oco_group`: found `g`; expected nothing; not supported by this version yet",
+        ),
+        (
+            "2023-01-01 00:15:00,S00,market,BUY,1,,,,true",
+            "`post_only`: found `true`; expected nothing; not supported by this version yet",
+        ),
+        (
+            "2023-01-01 00:15:00,S00,market,BUY,1,,,,,0",
+            "`ttl_bars`: found `0`; expected a whole number of bars, at least 1, or blank",
+        ),
         ("2023-01-01 00:15:00,S00,market,BUY,1,,,,,1.5", "`ttl_bars`: found `1.5`"),
-        ("2023-01-01 00:15:00,S00,market,BUY,1,,,,,,yes", "`reduce_only`: found `yes`; expected true or false, or blank"),
-        ("2023-01-01 00:15:00,S00,market,BUY,1,,,,,,,0", "`stop_loss`: found `0`; expected a positive number, or blank"),
+        (
+            "2023-01-01 00:15:00,S00,market,BUY,1,,,,,,yes",
+            "`reduce_only`: found `yes`; expected true or false, or blank",
+        ),
+        (
+            "2023-01-01 00:15:00,S00,market,BUY,1,,,,,,,0",
+            "`stop_loss`: found `0`; expected a positive number, or blank",
+        ),
     ] {
         let blanks = ",".repeat(11 - row.matches(',').count());
         let good = "2023-01-01 00:15:00,S00,market,BUY,,,,,,,,";
         let path = folder.csv(&format!("{HEADER}\n{good}\n{row}{blanks}\n"));
         let error = read_orders(&path, &ten()).unwrap_err().to_string();
         let expected_start = format!("{}, row 3, ", path.display());
-        assert!(error.starts_with(&expected_start) && error.contains(expected), "{error}\nis not\n{expected}");
+        assert!(
+            error.starts_with(&expected_start) && error.contains(expected),
+            "{error}\nis not\n{expected}"
+        );
     }
 }
 
@@ -223,7 +261,12 @@ fn signals_are_read_with_their_prices_and_tags() {
                     panic!("a table rejects nothing");
                 };
                 if !stop_loss_px.is_nan() || !take_profit_px.is_nan() {
-                    levels.push((tile.bar0 + row, stop_loss_px, take_profit_px.is_nan(), values.tag(tile, row, 0)));
+                    levels.push((
+                        tile.bar0 + row,
+                        stop_loss_px,
+                        take_profit_px.is_nan(),
+                        values.tag(tile, row, 0),
+                    ));
                 }
             }
         });
@@ -237,13 +280,26 @@ fn a_bad_signal_is_answered_with_its_row_and_column() {
     let good = "2023-01-01 00:15:00,S00,LONG,,,,";
     for (row, expected) in [
         ("2023-01-01 00:30:00,S00,BUY,,,,", "row 3, `side`: found `BUY`; expected LONG, SHORT or FLAT"),
-        ("2023-01-01 00:30:00,S00,LONG,1,,,", "row 3, `entry_price`: found `1`; expected nothing; not supported by this version yet"),
-        ("2023-01-01 00:30:00,S00,LONG,,,,0.5", "row 3, `weight`: found `0.5`; expected nothing; not supported by this version yet"),
-        ("2023-01-01 00:30:00,S00,LONG,,-1,,", "row 3, `stop_price`: found `-1`; expected a positive number, or blank"),
-        ("2023-01-01 00:15:00,S00,FLAT,,,,", "row 3, `ts`: found a second row for S00 (the first is row 2); expected one row per `ts` and `symbol`; remove one of them"),
+        (
+            "2023-01-01 00:30:00,S00,LONG,1,,,",
+            "row 3, `entry_price`: found `1`; expected nothing; not supported by this version yet",
+        ),
+        (
+            "2023-01-01 00:30:00,S00,LONG,,,,0.5",
+            "row 3, `weight`: found `0.5`; expected nothing; not supported by this version yet",
+        ),
+        (
+            "2023-01-01 00:30:00,S00,LONG,,-1,,",
+            "row 3, `stop_price`: found `-1`; expected a positive number, or blank",
+        ),
+        (
+            "2023-01-01 00:15:00,S00,FLAT,,,,",
+            "row 3, `ts`: found a second row for S00 (the first is row 2); expected one row per `ts` and `symbol`; remove one of them",
+        ),
         ("2023-01-01 00:31:00,S00,FLAT,,,,", "row 3, `ts`: found 2023-01-01 00:31:00+00:00"),
     ] {
-        let path = folder.csv(&format!("ts,symbol,side,entry_price,stop_price,take_profit,weight\n{good}\n{row}\n"));
+        let path =
+            folder.csv(&format!("ts,symbol,side,entry_price,stop_price,take_profit,weight\n{good}\n{row}\n"));
         let error = read_table(&path, &ten()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}\nis not\n{expected}");
     }

@@ -53,7 +53,12 @@ impl Layout for Stochastic {
 
 impl<S: Simd> Kernel<S, 3, 2, 0> for Stochastic {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 3], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 2] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 3],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 2] {
         let [high, low, close] = x;
         let zero = bar.splat(0.0);
         let [highest] = self.highest.push::<S, Largest, HOT>(bar, [high]);
@@ -129,7 +134,12 @@ impl Layout for CommodityChannel {
 
 impl<S: Simd> Kernel<S, 3, 1, 0> for CommodityChannel {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 3], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 3],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let (zero, n) = (bar.splat(0.0), bar.splat(self.n as f64));
         let typical = (x[0] + x[1] + x[2]) / bar.splat(3.0);
         self.history.put::<S, HOT>(bar, typical);
@@ -166,6 +176,14 @@ pub fn cci_state_len(lanes: usize, n: usize) -> usize {
 /// cci(&x, &x, &x, 8, 2, &mut state, &mut out);
 /// assert!((out[8] - 1.0 / 0.015).abs() < 1e-12);
 /// ```
-pub fn cci(high: &[f64], low: &[f64], close: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]) {
+pub fn cci(
+    high: &[f64],
+    low: &[f64],
+    close: &[f64],
+    lanes: usize,
+    n: usize,
+    state: &mut [f64],
+    out: &mut [f64],
+) {
     run!(CommodityChannel::new(n), [high, low, close], lanes, state, [out]);
 }

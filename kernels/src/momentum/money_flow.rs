@@ -32,7 +32,12 @@ impl Layout for MoneyFlow {
 /// Register: previous typical price.
 impl<S: Simd> Kernel<S, 4, 1, 1> for MoneyFlow {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 4], r: &mut [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 4],
+        r: &mut [f64x8<S>; 1],
+    ) -> [f64x8<S>; 1] {
         let zero = bar.splat(0.0);
         let typical = (x[0] + x[1] + x[2]) / bar.splat(3.0);
         let flow = typical * x[3];

@@ -30,7 +30,12 @@ impl Layout for RateOfChange {
 
 impl<S: Simd> Kernel<S, 1, 1, 0> for RateOfChange {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, [x]: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        [x]: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let zero = bar.splat(0.0);
         let before = self.history.push::<S, HOT>(bar, x);
         let change = (x / before - bar.splat(1.0)) * 100.0;

@@ -17,7 +17,12 @@ impl Layout for Rsi {
 /// Registers: previous value, mean gain, mean loss.
 impl<S: Simd> Kernel<S, 1, 1, 3> for Rsi {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, [x]: [f64x8<S>; 1], r: &mut [f64x8<S>; 3]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        [x]: [f64x8<S>; 1],
+        r: &mut [f64x8<S>; 3],
+    ) -> [f64x8<S>; 1] {
         let zero = bar.splat(0.0);
         let [previous, gain, loss] = r;
         let change = x - *previous;

@@ -31,7 +31,12 @@ impl<const HIGHEST: bool> Layout for Extreme<HIGHEST> {
 
 impl<S: Simd, const HIGHEST: bool> Kernel<S, 1, 1, 0> for Extreme<HIGHEST> {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let [extreme] = if HIGHEST {
             self.tree.push::<S, Largest, HOT>(bar, x)
         } else {

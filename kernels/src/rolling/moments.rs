@@ -40,7 +40,12 @@ impl Layout for Spread {
 
 impl<S: Simd> Kernel<S, 1, 1, 0> for Spread {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, [x]: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        [x]: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let zero = bar.splat(0.0);
         let [mean, squares] = self.tree.push::<S, Moments, HOT>(bar, [x, zero]);
         let variance = squares / bar.splat(self.n as f64);

@@ -43,7 +43,12 @@ impl Layout for PercentRank {
 
 impl<S: Simd> Kernel<S, 1, 1, 0> for PercentRank {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, [x]: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        [x]: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let (zero, one) = (bar.splat(0.0), bar.splat(1.0));
         let equal_counts = bar.splat(if self.ties == Ties::Mean { 0.5 } else { 0.0 });
         let mut below = zero;
@@ -134,7 +139,12 @@ impl Layout for Percentile {
 
 impl<S: Simd> Kernel<S, 1, 1, 0> for Percentile {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, [x]: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        [x]: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let leaving = self.history.push::<S, HOT>(bar, x);
         let (count, present) = (bar.count.to_array(), if HOT { 0xff } else { bar.present.to_bitmask() });
         let sorted = &mut bar.ring[self.history.slots()..];

@@ -31,7 +31,12 @@ impl Layout for Correlation {
 
 impl<S: Simd> Kernel<S, 2, 1, 0> for Correlation {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 2], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 2],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let (zero, one) = (bar.splat(0.0), bar.splat(1.0));
         let [_, _, xx, yy, xy] = self.tree.push::<S, CoMoments, HOT>(bar, [x[0], x[1], zero, zero, zero]);
         // Root by root: the product of two variances may overflow or vanish.
@@ -99,13 +104,19 @@ fn simple_return<S: Simd>(bar: &Bar<'_, S>, now: f64x8<S>, before: f64x8<S>) -> 
 /// Registers: previous asset price, previous benchmark price.
 impl<S: Simd> Kernel<S, 2, 1, 2> for Beta {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 2], r: &mut [f64x8<S>; 2]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 2],
+        r: &mut [f64x8<S>; 2],
+    ) -> [f64x8<S>; 1] {
         let zero = bar.splat(0.0);
         let asset = simple_return(bar, x[0], r[0]);
         let benchmark = simple_return(bar, x[1], r[1]);
         bar.set::<HOT>(&mut r[0], x[0]);
         bar.set::<HOT>(&mut r[1], x[1]);
-        let [_, _, _, yy, xy] = self.tree.push::<S, CoMoments, HOT>(bar, [asset, benchmark, zero, zero, zero]);
+        let [_, _, _, yy, xy] =
+            self.tree.push::<S, CoMoments, HOT>(bar, [asset, benchmark, zero, zero, zero]);
         [bar.from_bar::<HOT>(self.n + 1, yy.simd_gt(zero).select(xy / yy, zero))]
     }
 }

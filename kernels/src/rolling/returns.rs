@@ -44,7 +44,12 @@ impl Layout for RealizedVol {
 /// Register: previous price.
 impl<S: Simd> Kernel<S, 1, 1, 1> for RealizedVol {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 1], r: &mut [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 1],
+        r: &mut [f64x8<S>; 1],
+    ) -> [f64x8<S>; 1] {
         let zero = bar.splat(0.0);
         let mut ratio = (x[0] / r[0]).to_array();
         bar.set::<HOT>(&mut r[0], x[0]);
@@ -56,7 +61,8 @@ impl<S: Simd> Kernel<S, 1, 1, 1> for RealizedVol {
         let variance = match self.about {
             // The mean of r² is all that is wanted of its moments.
             ReturnMean::Zero => {
-                let [mean_square, _] = self.tree.push::<S, Moments, HOT>(bar, [log_return * log_return, zero]);
+                let [mean_square, _] =
+                    self.tree.push::<S, Moments, HOT>(bar, [log_return * log_return, zero]);
                 mean_square
             }
             ReturnMean::Sample => {

@@ -33,7 +33,12 @@ impl<const MEAN_SO_FAR: bool> Layout for Total<MEAN_SO_FAR> {
 
 impl<S: Simd, const MEAN_SO_FAR: bool> Kernel<S, 1, 1, 0> for Total<MEAN_SO_FAR> {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 1], _: &mut [f64x8<S>; 0]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 1],
+        _: &mut [f64x8<S>; 0],
+    ) -> [f64x8<S>; 1] {
         let [sum] = self.sums.push::<S, Sum, HOT>(bar, x);
         if !MEAN_SO_FAR {
             return [bar.from_bar::<HOT>(self.n, sum)];

@@ -60,7 +60,13 @@ pub(crate) struct Moments;
 
 impl<S: Simd> Fold<S, 2> for Moments {
     #[inline(always)]
-    fn join(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], older_bars: f64, newer_bars: f64) -> [f64x8<S>; 2] {
+    fn join(
+        _: S,
+        older: [f64x8<S>; 2],
+        newer: [f64x8<S>; 2],
+        older_bars: f64,
+        newer_bars: f64,
+    ) -> [f64x8<S>; 2] {
         let newer_share = newer_bars / (older_bars + newer_bars);
         let step = newer[0] - older[0];
         let deviation = step * step * (older_bars * newer_share);
@@ -74,7 +80,13 @@ pub(crate) struct CoMoments;
 
 impl<S: Simd> Fold<S, 5> for CoMoments {
     #[inline(always)]
-    fn join(_: S, older: [f64x8<S>; 5], newer: [f64x8<S>; 5], older_bars: f64, newer_bars: f64) -> [f64x8<S>; 5] {
+    fn join(
+        _: S,
+        older: [f64x8<S>; 5],
+        newer: [f64x8<S>; 5],
+        older_bars: f64,
+        newer_bars: f64,
+    ) -> [f64x8<S>; 5] {
         let newer_share = newer_bars / (older_bars + newer_bars);
         let weight = older_bars * newer_share;
         let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);

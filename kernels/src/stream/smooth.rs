@@ -38,7 +38,12 @@ impl Smooth {
 
     /// Takes an input, returns the value (NaN until seeded). While seeding, the register holds the sum.
     #[inline(always)]
-    pub(crate) fn push<S: Simd, const HOT: bool>(&self, bar: &Bar<'_, S>, e: &mut f64x8<S>, x: f64x8<S>) -> f64x8<S> {
+    pub(crate) fn push<S: Simd, const HOT: bool>(
+        &self,
+        bar: &Bar<'_, S>,
+        e: &mut f64x8<S>,
+        x: f64x8<S>,
+    ) -> f64x8<S> {
         let run = *e + (x - *e) * self.alpha;
         if HOT {
             *e = run;

@@ -41,7 +41,12 @@ fn wilder_sum<S: Simd, const HOT: bool>(bar: &Bar<'_, S>, n: usize, sum: &mut f6
 /// Outputs: +DI, −DI, DX, ADX.
 impl<S: Simd> Kernel<S, 3, 4, 8> for Directional {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 3], r: &mut [f64x8<S>; 8]) -> [f64x8<S>; 4] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 3],
+        r: &mut [f64x8<S>; 8],
+    ) -> [f64x8<S>; 4] {
         let [high, low, close] = x;
         let [last_high, last_low, last_close, ranges, ups, downs, dx, adx] = r;
         let zero = bar.splat(0.0);

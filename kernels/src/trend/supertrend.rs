@@ -27,7 +27,12 @@ impl Layout for Supertrend {
 /// Registers: previous close, ATR, upper band, lower band, direction (1 or -1).
 impl<S: Simd> Kernel<S, 3, 2, 5> for Supertrend {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 3], r: &mut [f64x8<S>; 5]) -> [f64x8<S>; 2] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 3],
+        r: &mut [f64x8<S>; 5],
+    ) -> [f64x8<S>; 2] {
         let [high, low, close] = x;
         let [last_close, atr, last_upper, last_lower, last_direction] = r;
         let (one, zero) = (bar.splat(1.0), bar.splat(0.0));

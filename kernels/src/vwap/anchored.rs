@@ -81,7 +81,8 @@ fn avwap_rows<S: Simd>(
 ) {
     let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
     let (anchored, valued) = (f64x8::splat(simd, 1.0), f64x8::splat(simd, 2.0));
-    for (chunk, state) in state.as_chunks_mut::<LANE_CHUNK>().0.as_chunks_mut::<5>().0.iter_mut().enumerate() {
+    for (chunk, state) in state.as_chunks_mut::<LANE_CHUNK>().0.as_chunks_mut::<5>().0.iter_mut().enumerate()
+    {
         let mut sums = West {
             weight: f64x8::load_array_ref(simd, &state[0]),
             mean: f64x8::load_array_ref(simd, &state[1]),

@@ -64,7 +64,12 @@ impl Layout for SwingVwap {
 /// Registers: weight, mean, squares; deviation last shown; 1 once there is an anchor, 2 once there is a value.
 impl<S: Simd> Kernel<S, 3, 2, 5> for SwingVwap {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 3], r: &mut [f64x8<S>; 5]) -> [f64x8<S>; 2] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 3],
+        r: &mut [f64x8<S>; 5],
+    ) -> [f64x8<S>; 2] {
         let [extreme, price, volume] = x;
         let simd = bar.simd;
         let (zero, missing) = (bar.splat(0.0), bar.splat(f64::NAN));
@@ -134,4 +139,3 @@ pub fn avwap_swing(
 ) {
     run!(SwingVwap::new(left, right, swing), [extreme, price, volume], lanes, state, [line, stddev]);
 }
-

@@ -32,7 +32,12 @@ impl Layout for Vwap {
 /// Register: the last value (NaN while there is none).
 impl<S: Simd> Kernel<S, 2, 1, 1> for Vwap {
     #[inline(always)]
-    fn row<const HOT: bool>(&self, bar: &mut Bar<'_, S>, x: [f64x8<S>; 2], r: &mut [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+    fn row<const HOT: bool>(
+        &self,
+        bar: &mut Bar<'_, S>,
+        x: [f64x8<S>; 2],
+        r: &mut [f64x8<S>; 1],
+    ) -> [f64x8<S>; 1] {
         let [price, volume] = x;
         let [traded, total] = self.sums.push::<S, Sum, HOT>(bar, [price * volume, volume]);
         let value = total.simd_gt(bar.splat(0.0)).select(traded / total, r[0]);

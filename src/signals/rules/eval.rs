@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::columns::FundingRates;
 use super::graph::{Graph, NodeId, Op};
-use super::ops::{self, KernelCall, Operand};
+use super::indicators::{Call, MAX_INPUTS, Params};
+use super::ops::{self, Operand};
 use super::plan::{Place, Plan, Step};
 use crate::market::{Market, Tile};
 
@@ -97,7 +98,7 @@ impl Evaluator {
         while row < tile.rows {
             let rows = self.block_rows.min(tile.rows - row);
             for step in &plan.steps {
-                let block = Block { nodes: &nodes, plan: &plan, tile, row, rows };
+                let block = Block { nodes: &nodes, plan: &plan, market, tile, row, rows };
                 if nodes[step.node.index()].is_mask() {
                     self.compute_mask(&block, step);
                 } else {
@@ -149,7 +150,7 @@ impl Evaluator {
                 buffer.resize(buffer.len().max(rows * self.words), 0);
             } else {
                 let buffer = &mut self.numbers[slot];
-                buffer.resize(buffer.len().max(rows * self.lanes), 0.0);
+                buffer.resize(buffer.len().max(rows * self.lanes * op.outputs()), 0.0);
                 if let Op::Const(bits) = op {
                     buffer.fill(f64::from_bits(*bits));
                 }
@@ -189,10 +190,11 @@ impl Evaluator {
 
     fn compute_numbers(&mut self, block: &Block<'_>, step: &Step, state: &mut [f64]) {
         let (lanes, words) = (self.lanes, self.words);
-        let (slot, span) = block.output(step.node, lanes);
+        let op = &block.nodes[step.node.index()];
+        let (slot, span) = block.output(step.node, lanes * op.outputs());
         let mut buffer = mem::take(&mut self.numbers[slot]);
         let out = &mut buffer[span];
-        match &block.nodes[step.node.index()] {
+        match op {
             Op::Column(column) => out.copy_from_slice(block.rows_of(column.of(block.tile), lanes)),
             Op::Unary(op, a) => ops::unary(*op, self.panel_of(block, *a), out),
             Op::Binary(op, a, b) => ops::binary(*op, self.operand(block, *a), self.operand(block, *b), out),
@@ -205,12 +207,26 @@ impl Evaluator {
                 let close = block.rows_of(block.tile.close, lanes);
                 ops::lag(self.panel_of(block, *a), close, lanes, *bars, state, out);
             }
-            Op::Kernel(kernel, inputs, windows) => {
-                let mut panels: [&[f64]; ops::MAX_INPUTS] = [&[]; ops::MAX_INPUTS];
+            Op::Indicator(indicator, inputs, params) => {
+                let mut panels: [&[f64]; MAX_INPUTS] = [&[]; MAX_INPUTS];
                 for (panel, input) in panels.iter_mut().zip(inputs) {
                     *panel = self.panel_of(block, *input);
                 }
-                (kernel.0.step)(KernelCall { inputs: panels, lanes, windows, state, out });
+                let grid = &block.market.grid;
+                (indicator.0.step)(Call {
+                    inputs: panels,
+                    lanes,
+                    params: Params(params),
+                    open_ms: grid.open_ms(block.tile.bar0 + block.row),
+                    step_ms: grid.step_ms,
+                    state,
+                    out,
+                });
+            }
+            Op::Part(indicator, output) => {
+                let (slot, span) = block.output(*indicator, lanes);
+                let part = output * span.len()..(output + 1) * span.len();
+                out.copy_from_slice(&self.numbers[slot][part]);
             }
             _ => unreachable!("the node is a number and not a constant"),
         }
@@ -247,6 +263,7 @@ impl Evaluator {
 struct Block<'a> {
     nodes: &'a [Op],
     plan: &'a Plan,
+    market: &'a Market,
     tile: &'a Tile<'a>,
     row: usize,
     rows: usize,

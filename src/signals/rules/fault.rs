@@ -51,9 +51,9 @@ impl Origin {
         let tail: String = after.chars().take(SHOWN).collect();
         let (dots_before, dots_after) =
             (if skipped > 0 { "…" } else { "" }, if after.chars().count() > SHOWN { "…" } else { "" });
-        let mut bad = BadInput::expected(fault.expected).key(self.key.as_deref().unwrap_or("expression")).found(
-            format!("{} at column {column} of '{dots_before}{head}»{tail}{dots_after}'", fault.found),
-        );
+        let mut bad = BadInput::expected(fault.expected)
+            .key(self.key.as_deref().unwrap_or("expression"))
+            .found(format!("{} at column {column} of '{dots_before}{head}»{tail}{dots_after}'", fault.found));
         bad.file = self.file.clone();
         bad.fix = fault.fix;
         bad.into()

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 
 use super::columns::Column;
-use super::ops::Kernel;
+use super::indicators::Indicator;
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
 
 /// Index of a node; operands always come before the nodes that read them.
@@ -25,17 +25,17 @@ impl NodeId {
     }
 }
 
-/// A kernel as part of a key: two are the same when their names are.
+/// An indicator as part of a key: two are the same when their names are.
 #[derive(Clone, Copy)]
-pub(super) struct KernelRef(pub(super) &'static Kernel);
+pub(super) struct IndicatorRef(pub(super) &'static Indicator);
 
-impl PartialEq for KernelRef {
+impl PartialEq for IndicatorRef {
     fn eq(&self, other: &Self) -> bool {
         self.0.name == other.0.name
     }
 }
-impl Eq for KernelRef {}
-impl Hash for KernelRef {
+impl Eq for IndicatorRef {}
+impl Hash for IndicatorRef {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.name.hash(state);
     }
@@ -58,7 +58,10 @@ pub(super) enum Op {
     },
     /// The value of this many present bars ago.
     Lag(NodeId, usize),
-    Kernel(KernelRef, Box<[NodeId]>, Box<[usize]>),
+    /// An indicator with its inputs and the bits of its parameters; of several panels, read through [`Op::Part`].
+    Indicator(IndicatorRef, Box<[NodeId]>, Box<[u64]>),
+    /// One panel of an indicator that has several.
+    Part(NodeId, usize),
     // Masks.
     Present,
     Compare(Comparison, NodeId, NodeId),
@@ -72,10 +75,10 @@ impl Op {
     pub(super) fn operands(&self) -> Vec<NodeId> {
         match self {
             Self::Column(_) | Self::Const(_) | Self::Present => Vec::new(),
-            Self::Unary(_, a) | Self::Lag(a, _) | Self::Not(a) => vec![*a],
+            Self::Unary(_, a) | Self::Lag(a, _) | Self::Part(a, _) | Self::Not(a) => vec![*a],
             Self::Binary(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => vec![*a, *b],
             Self::Where { value, valid, yes, no } => vec![*value, *valid, *yes, *no],
-            Self::Kernel(_, inputs, _) => inputs.to_vec(),
+            Self::Indicator(_, inputs, _) => inputs.to_vec(),
         }
     }
 
@@ -84,9 +87,20 @@ impl Op {
         matches!(self, Self::Present | Self::Compare(..) | Self::And(..) | Self::Or(..) | Self::Not(_))
     }
 
-    /// Whether its value depends on earlier bars, so that it cannot be computed at a single point.
+    /// Whether its value depends on other bars or symbols, so that it cannot be computed at a single point.
     pub(super) fn is_stateful(&self) -> bool {
-        matches!(self, Self::Lag(..) | Self::Kernel(..) | Self::Column(Column::FundingRate))
+        matches!(
+            self,
+            Self::Lag(..) | Self::Indicator(..) | Self::Part(..) | Self::Column(Column::FundingRate)
+        )
+    }
+
+    /// Panels it gives.
+    pub(super) fn outputs(&self) -> usize {
+        match self {
+            Self::Indicator(indicator, ..) => indicator.0.outputs,
+            _ => 1,
+        }
     }
 }
 
@@ -166,9 +180,18 @@ impl Graph {
         self.node(Op::Lag(a, bars))
     }
 
-    pub(super) fn kernel(&mut self, kernel: &'static Kernel, inputs: &[NodeId], windows: &[usize]) -> NodeId {
+    /// Panel `output` of an indicator.
+    pub(super) fn indicator(
+        &mut self,
+        indicator: &'static Indicator,
+        inputs: &[NodeId],
+        params: &[f64],
+        output: usize,
+    ) -> NodeId {
         let inputs = inputs.iter().map(|&input| self.series(input)).collect();
-        self.node(Op::Kernel(KernelRef(kernel), inputs, windows.into()))
+        let params = params.iter().map(|param| param.to_bits()).collect();
+        let node = self.node(Op::Indicator(IndicatorRef(indicator), inputs, params));
+        if indicator.outputs == 1 { node } else { self.node(Op::Part(node, output)) }
     }
 
     /// A constant as a series, which is `NaN` at missing bars like every other; series as they are.

@@ -17,6 +17,7 @@ mod fault;
 mod features;
 mod functions;
 mod graph;
+mod indicators;
 mod lexer;
 mod ops;
 mod parser;
@@ -116,11 +117,8 @@ impl Rules {
 /// );
 /// ```
 pub fn parse_rules(texts: &RuleTexts, file: Option<&Path>) -> Result<Rules> {
-    let later = [
-        ("trail_distance", &texts.trail_distance),
-        ("weight", &texts.weight),
-        ("score", &texts.score),
-    ];
+    let later =
+        [("trail_distance", &texts.trail_distance), ("weight", &texts.weight), ("score", &texts.score)];
     if let Some((key, Some(text))) = later.into_iter().find(|(_, text)| text.is_some()) {
         let mut bad = BadInput::expected("no such rule")
             .key(format!("signals.{key}"))

@@ -1,69 +1,10 @@
-//! The operators over panels: the only place that calls the kernels.
-//!
-//! Adding an indicator is one [`Kernel`] here and its line in [`super::functions`].
+//! The operators over panels, as the graph calls them. Indicators are in [`super::indicators`]; nothing else calls the
+//! kernels.
 
+use barloom_kernels::elementwise;
 use barloom_kernels::simd::{LANE_CHUNK, Simd, dispatch, f64x8, level, mask64x8, prelude::*};
-use barloom_kernels::{elementwise, momentum, moving, volatility};
 
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
-
-/// Most inputs a kernel has.
-pub(super) const MAX_INPUTS: usize = 4;
-
-/// An indicator that runs over rows with its state kept by the caller; zeroed state is the start of the series.
-pub(super) struct Kernel {
-    /// Unique name.
-    pub(super) name: &'static str,
-    /// `f64` of state for a number of lanes and the windows.
-    pub(super) state_len: fn(usize, &[usize]) -> usize,
-    /// Runs it over the rows of the call.
-    pub(super) step: fn(KernelCall<'_>),
-}
-
-/// One call of a kernel.
-pub(super) struct KernelCall<'a> {
-    pub(super) inputs: [&'a [f64]; MAX_INPUTS],
-    pub(super) lanes: usize,
-    pub(super) windows: &'a [usize],
-    pub(super) state: &'a mut [f64],
-    pub(super) out: &'a mut [f64],
-}
-
-pub(super) static SMA: Kernel = Kernel {
-    name: "sma",
-    state_len: |lanes, windows| moving::sma_state_len(lanes, windows[0]),
-    step: |c| moving::sma(c.inputs[0], c.lanes, c.windows[0], c.state, c.out),
-};
-
-pub(super) static EMA: Kernel = Kernel {
-    name: "ema",
-    state_len: |lanes, windows| moving::ema_state_len(lanes, windows[0]),
-    step: |c| moving::ema(c.inputs[0], c.lanes, c.windows[0], c.state, c.out),
-};
-
-pub(super) static EWM: Kernel = Kernel {
-    name: "ewm",
-    state_len: |lanes, windows| moving::ewm_state_len(lanes, windows[0]),
-    step: |c| moving::ewm(c.inputs[0], c.lanes, c.windows[0], c.state, c.out),
-};
-
-pub(super) static RSI: Kernel = Kernel {
-    name: "rsi",
-    state_len: |lanes, windows| momentum::rsi_state_len(lanes, windows[0]),
-    step: |c| momentum::rsi(c.inputs[0], c.lanes, c.windows[0], c.state, c.out),
-};
-
-pub(super) static TRANGE: Kernel = Kernel {
-    name: "trange",
-    state_len: |lanes, _| volatility::trange_state_len(lanes),
-    step: |c| volatility::trange(c.inputs[0], c.inputs[1], c.inputs[2], c.lanes, c.state, c.out),
-};
-
-pub(super) static ATR: Kernel = Kernel {
-    name: "atr",
-    state_len: |lanes, windows| volatility::atr_state_len(lanes, windows[0]),
-    step: |c| volatility::atr(c.inputs[0], c.inputs[1], c.inputs[2], c.lanes, c.windows[0], c.state, c.out),
-};
 
 /// An operand: a block of rows, or one number for all of it.
 #[derive(Clone, Copy)]

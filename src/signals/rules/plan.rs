@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::columns::Column;
 use super::graph::{NodeId, Op};
+use super::indicators::Params;
 use super::ops;
 use super::scalar::Comparison;
 
@@ -37,7 +38,7 @@ pub(super) struct Plan {
     /// Buffers of numbers and of masks.
     pub(super) numbers: usize,
     pub(super) masks: usize,
-    /// Those of `numbers` that hold one block.
+    /// Panels of one block, all live at once.
     pub(super) block_numbers: usize,
     pub(super) state_len: usize,
     /// Buffer of the funding rates, where they are read.
@@ -142,7 +143,7 @@ impl Planner<'_> {
         let slot = reused.unwrap_or_else(|| {
             let count = if mask { &mut self.plan.masks } else { &mut self.plan.numbers };
             *count += 1;
-            self.plan.block_numbers += usize::from(!mask && !wide);
+            self.plan.block_numbers += if mask || wide { 0 } else { op.outputs() };
             *count - 1
         });
         self.plan.places[index] = if wide { Place::Wide(slot) } else { Place::Block(slot) };
@@ -160,7 +161,7 @@ impl Planner<'_> {
 fn state_len(op: &Op, lanes: usize) -> usize {
     match op {
         Op::Lag(_, bars) => ops::lag_state_len(lanes, *bars),
-        Op::Kernel(kernel, _, windows) => (kernel.0.state_len)(lanes, windows),
+        Op::Indicator(indicator, _, params) => (indicator.0.state_len)(lanes, Params(params)),
         _ => 0,
     }
 }

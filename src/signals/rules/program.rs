@@ -72,7 +72,9 @@ pub fn compile(rules: &Rules, trials: &[BTreeMap<String, f64>], market: &Market)
         });
         distances.push([
             bound(&mut graph, &rules.stop_distance, &params, market, |binder, rule| binder.number(rule))?,
-            bound(&mut graph, &rules.take_profit_distance, &params, market, |binder, rule| binder.number(rule))?,
+            bound(&mut graph, &rules.take_profit_distance, &params, market, |binder, rule| {
+                binder.number(rule)
+            })?,
         ]);
     }
     Ok(RuleProgram::new(&graph, masks, &distances, market))
@@ -91,11 +93,18 @@ fn bound<T>(
 }
 
 impl RuleProgram {
-    fn new(graph: &Graph, masks: Vec<TrialMasks>, distances: &[[Option<NodeId>; 2]], market: &Market) -> Self {
+    fn new(
+        graph: &Graph,
+        masks: Vec<TrialMasks>,
+        distances: &[[Option<NodeId>; 2]],
+        market: &Market,
+    ) -> Self {
         let kept = kept_panels(graph.nodes(), distances.iter().flatten().flatten().copied());
         let mut wanted = kept.clone();
         for trial in &masks {
-            wanted.extend([trial.long_entry, trial.long_exit, trial.short_entry, trial.short_exit].iter().flatten());
+            wanted.extend(
+                [trial.long_entry, trial.long_exit, trial.short_entry, trial.short_exit].iter().flatten(),
+            );
         }
         let evaluator = Evaluator::new(graph, &wanted, market);
         let shared = Arc::new(Shared {

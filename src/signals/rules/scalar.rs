@@ -66,8 +66,20 @@ impl BinaryOp {
             Self::Mul => a * b,
             Self::Div => a / b,
             Self::Min | Self::Max if a.is_nan() || b.is_nan() => f64::NAN,
-            Self::Min => if a < b { a } else { b },
-            Self::Max => if a > b { a } else { b },
+            Self::Min => {
+                if a < b {
+                    a
+                } else {
+                    b
+                }
+            }
+            Self::Max => {
+                if a > b {
+                    a
+                } else {
+                    b
+                }
+            }
         })
     }
 }
