@@ -42,7 +42,7 @@ impl<S: Simd> Kernel<S, 1, 3, 0> for Bollinger {
     ) -> [f64x8<S>; 3] {
         let [mid, squares] = self.tree.push::<S, Moments, HOT>(bar, [x, bar.splat(0.0)]);
         let width = (squares / bar.splat(self.n as f64)).sqrt() * self.k;
-        let mid = bar.from_bar::<HOT>(self.n, mid);
+        let mid = bar.starting_at::<HOT>(self.n, mid);
         [mid + width, mid, mid - width]
     }
 }
@@ -117,7 +117,7 @@ impl<S: Simd> Kernel<S, 2, 3, 0> for Donchian {
     ) -> [f64x8<S>; 3] {
         let [upper] = self.highest.push::<S, Largest, HOT>(bar, [x[0]]);
         let [lower] = self.lowest.push::<S, Smallest, HOT>(bar, [x[1]]);
-        let (upper, lower) = (bar.from_bar::<HOT>(self.n, upper), bar.from_bar::<HOT>(self.n, lower));
+        let (upper, lower) = (bar.starting_at::<HOT>(self.n, upper), bar.starting_at::<HOT>(self.n, lower));
         [upper, (upper + lower) * 0.5, lower]
     }
 }

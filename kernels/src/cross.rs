@@ -1,7 +1,7 @@
 //! Crossings of two series, as bit masks.
 
 use crate::elementwise::check_mask;
-use crate::simd::{LANE_CHUNK, Simd, dispatch, f64x8, level, prelude::*};
+use crate::simd::{LANE_CHUNK, Simd, at_level, f64x8, prelude::*};
 
 /// State of [`cross_over`] and [`cross_under`]: the order at the last bar where both had a value.
 pub fn cross_state_len(lanes: usize) -> usize {
@@ -26,7 +26,7 @@ pub fn cross_over(a: &[f64], b: &[f64], lanes: usize, words: usize, state: &mut 
     assert_eq!(a.len(), b.len(), "inputs are of one length");
     assert_eq!(state.len(), cross_state_len(lanes), "state is one value per lane");
     check_mask(a.len(), lanes, words, out.len());
-    dispatch!(level(), simd => cross(simd, a, b, lanes, words, state, out));
+    at_level!(simd => cross(simd, a, b, lanes, words, state, out));
 }
 
 /// Lanes where `a` crosses below `b`: [`cross_over`] with the inputs exchanged.
@@ -38,7 +38,7 @@ pub fn cross_under(a: &[f64], b: &[f64], lanes: usize, words: usize, state: &mut
 pub fn cross_over_const(a: &[f64], b: f64, lanes: usize, words: usize, state: &mut [f64], out: &mut [u64]) {
     assert_eq!(state.len(), cross_state_len(lanes), "state is one value per lane");
     check_mask(a.len(), lanes, words, out.len());
-    dispatch!(level(), simd => cross_rows(simd, lanes, words, state, out, #[inline(always)] |at| {
+    at_level!(simd => cross_rows(simd, lanes, words, state, out, #[inline(always)] |at| {
         (f64x8::from_slice(simd, &a[at..at + LANE_CHUNK]), f64x8::splat(simd, b))
     }));
 }
@@ -47,7 +47,7 @@ pub fn cross_over_const(a: &[f64], b: f64, lanes: usize, words: usize, state: &m
 pub fn cross_under_const(a: &[f64], b: f64, lanes: usize, words: usize, state: &mut [f64], out: &mut [u64]) {
     assert_eq!(state.len(), cross_state_len(lanes), "state is one value per lane");
     check_mask(a.len(), lanes, words, out.len());
-    dispatch!(level(), simd => cross_rows(simd, lanes, words, state, out, #[inline(always)] |at| {
+    at_level!(simd => cross_rows(simd, lanes, words, state, out, #[inline(always)] |at| {
         (f64x8::splat(simd, b), f64x8::from_slice(simd, &a[at..at + LANE_CHUNK]))
     }));
 }

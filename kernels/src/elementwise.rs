@@ -7,7 +7,7 @@
 //! is false where a value it reads is NaN. Negation needs to know that too: take [`valid_mask`] of every value read,
 //! [`and_mask`] them, and use [`not_mask`], which is `valid & !x`.
 
-use crate::simd::{LANE_CHUNK, Simd, dispatch, f64x8, level, mask64x8, prelude::*};
+use crate::simd::{LANE_CHUNK, Simd, at_level, f64x8, mask64x8, prelude::*};
 
 /// NaN wherever `x` is not a finite number.
 #[inline(always)]
@@ -46,7 +46,7 @@ macro_rules! unary {
         $(#[$doc])*
         pub fn $name(a: &[f64], out: &mut [f64]) {
             check(a.len(), &[out.len()]);
-            dispatch!(level(), $simd => map($simd, a, out, #[inline(always)] |$x| $result));
+            at_level!($simd => map($simd, a, out, #[inline(always)] |$x| $result));
         }
     )*};
 }
@@ -56,13 +56,13 @@ macro_rules! binary {
         $(#[$doc])*
         pub fn $name(a: &[f64], b: &[f64], out: &mut [f64]) {
             check(a.len(), &[b.len(), out.len()]);
-            dispatch!(level(), simd => zip_map(simd, a, b, out, #[inline(always)] |$x, $y| $result));
+            at_level!(simd => zip_map(simd, a, b, out, #[inline(always)] |$x, $y| $result));
         }
 
         #[doc = concat!("[`", stringify!($name), "`] with one number as the second operand.")]
         pub fn $name_const(a: &[f64], b: f64, out: &mut [f64]) {
             check(a.len(), &[out.len()]);
-            dispatch!(level(), simd => {
+            at_level!(simd => {
                 let $y = f64x8::splat(simd, b);
                 map(simd, a, out, #[inline(always)] |$x| $result)
             });
@@ -117,13 +117,13 @@ binary! {
 /// `number - a`, the mirror of [`sub_const`].
 pub fn const_sub(number: f64, a: &[f64], out: &mut [f64]) {
     check(a.len(), &[out.len()]);
-    dispatch!(level(), simd => map(simd, a, out, #[inline(always)] |x| f64x8::splat(simd, number) - x));
+    at_level!(simd => map(simd, a, out, #[inline(always)] |x| f64x8::splat(simd, number) - x));
 }
 
 /// `number / a`, the mirror of [`div_const`].
 pub fn const_div(number: f64, a: &[f64], out: &mut [f64]) {
     check(a.len(), &[out.len()]);
-    dispatch!(level(), simd => map(simd, a, out, #[inline(always)] |x| f64x8::splat(simd, number) / x));
+    at_level!(simd => map(simd, a, out, #[inline(always)] |x| f64x8::splat(simd, number) / x));
 }
 
 /// Typical price `(high + low + close) / 3`.
@@ -136,7 +136,7 @@ pub fn const_div(number: f64, a: &[f64], out: &mut [f64]) {
 pub fn hlc3(high: &[f64], low: &[f64], close: &[f64], out: &mut [f64]) {
     check(high.len(), &[low.len(), close.len(), out.len()]);
     add(high, low, out);
-    dispatch!(level(), simd => hlc3_rest(simd, close, out));
+    at_level!(simd => hlc3_rest(simd, close, out));
 }
 
 #[inline(always)]
@@ -209,7 +209,7 @@ macro_rules! compare {
         pub fn $name(a: &[f64], b: &[f64], lanes: usize, words: usize, out: &mut [u64]) {
             assert_eq!(a.len(), b.len(), "panels are of one length");
             check_mask(a.len(), lanes, words, out.len());
-            dispatch!(level(), simd => build(lanes, words, out, #[inline(always)] |at| {
+            at_level!(simd => build(lanes, words, out, #[inline(always)] |at| {
                 let ($x, $y) = (load(simd, a, at), load(simd, b, at));
                 $result
             }));
@@ -218,7 +218,7 @@ macro_rules! compare {
         #[doc = concat!("[`", stringify!($name), "`] with one number as the second operand.")]
         pub fn $name_const(a: &[f64], b: f64, lanes: usize, words: usize, out: &mut [u64]) {
             check_mask(a.len(), lanes, words, out.len());
-            dispatch!(level(), simd => build(lanes, words, out, #[inline(always)] |at| {
+            at_level!(simd => build(lanes, words, out, #[inline(always)] |at| {
                 let ($x, $y) = (load(simd, a, at), f64x8::splat(simd, b));
                 $result
             }));
@@ -294,14 +294,14 @@ pub fn not_mask(a: &[u64], valid: &[u64], out: &mut [u64]) {
 pub fn select(mask: &[u64], a: &[f64], b: &[f64], lanes: usize, words: usize, out: &mut [f64]) {
     assert!(a.len() == b.len() && a.len() == out.len(), "panels are of one length");
     check_mask(a.len(), lanes, words, mask.len());
-    dispatch!(level(), simd => select_rows(simd, mask, lanes, words, out, #[inline(always)] |at| (load(simd, a, at), load(simd, b, at))));
+    at_level!(simd => select_rows(simd, mask, lanes, words, out, #[inline(always)] |at| (load(simd, a, at), load(simd, b, at))));
 }
 
 /// `a` where the bit is set, NaN elsewhere.
 pub fn keep(mask: &[u64], a: &[f64], lanes: usize, words: usize, out: &mut [f64]) {
     assert_eq!(a.len(), out.len(), "panels are of one length");
     check_mask(a.len(), lanes, words, mask.len());
-    dispatch!(level(), simd => select_rows(simd, mask, lanes, words, out, #[inline(always)] |at| (load(simd, a, at), f64x8::splat(simd, f64::NAN))));
+    at_level!(simd => select_rows(simd, mask, lanes, words, out, #[inline(always)] |at| (load(simd, a, at), f64x8::splat(simd, f64::NAN))));
 }
 
 #[inline(always)]
@@ -328,5 +328,5 @@ fn select_rows<S: Simd>(
 /// A mask as numbers: 1 where the bit is set, else 0.
 pub fn mask_to_number(mask: &[u64], lanes: usize, words: usize, out: &mut [f64]) {
     check_mask(out.len(), lanes, words, mask.len());
-    dispatch!(level(), simd => select_rows(simd, mask, lanes, words, out, #[inline(always)] |_| (f64x8::splat(simd, 1.0), f64x8::splat(simd, 0.0))));
+    at_level!(simd => select_rows(simd, mask, lanes, words, out, #[inline(always)] |_| (f64x8::splat(simd, 1.0), f64x8::splat(simd, 0.0))));
 }

@@ -35,3 +35,7 @@ pub mod trend;
 pub mod volatility;
 pub mod volume;
 pub mod vwap;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

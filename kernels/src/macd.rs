@@ -43,7 +43,7 @@ impl<S: Simd> Kernel<S, 1, 3, 3> for Macd {
         let line = self.fast.push::<S, HOT>(bar, fast, x) - self.slow.push::<S, HOT>(bar, slow, x);
         let signal = self.signal.push::<S, HOT>(bar, signal, line);
         let first = self.signal.first_bar();
-        [bar.from_bar::<HOT>(first, line), signal, bar.from_bar::<HOT>(first, line - signal)]
+        [bar.starting_at::<HOT>(first, line), signal, bar.starting_at::<HOT>(first, line - signal)]
     }
 }
 

@@ -33,7 +33,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for Average {
         _: &mut [f64x8<S>; 0],
     ) -> [f64x8<S>; 1] {
         let [sum] = self.sums.push::<S, Sum, HOT>(bar, x);
-        [bar.from_bar::<HOT>(self.n, sum * (1.0 / self.n as f64))]
+        [bar.starting_at::<HOT>(self.n, sum * (1.0 / self.n as f64))]
     }
 }
 
@@ -93,7 +93,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for Weighted {
     ) -> [f64x8<S>; 1] {
         let [_, weighted] = self.sums.push::<S, WeightedSum, HOT>(bar, [x[0], x[0]]);
         let weights = 0.5 * self.n as f64 * (self.n as f64 + 1.0);
-        [bar.from_bar::<HOT>(self.n, weighted * (1.0 / weights))]
+        [bar.starting_at::<HOT>(self.n, weighted * (1.0 / weights))]
     }
 }
 
@@ -270,7 +270,7 @@ impl<S: Simd, const DIFFERENCE: bool> Kernel<S, 1, 1, 0> for History<DIFFERENCE>
     ) -> [f64x8<S>; 1] {
         let before = self.0.push::<S, HOT>(bar, x[0]);
         let value = if DIFFERENCE { x[0] - before } else { before };
-        [bar.from_bar::<HOT>(self.1 + 1, value)]
+        [bar.starting_at::<HOT>(self.1 + 1, value)]
     }
 }
 

@@ -79,3 +79,28 @@ pub fn force_level(forced: Option<ForcedLevel>) -> bool {
         code == 0
     }
 }
+
+/// Runs `$op` with `$simd` bound to the token of [`level()`], compiled for SSE2, AVX2 and AVX-512.
+///
+/// Like [`dispatch!`], but without a fourth copy of everything for CPUs between SSE4.2 and AVX2, which run the SSE2 one:
+/// a quarter less to compile, no bit different.
+macro_rules! at_level {
+    ($simd:pat => $op:expr) => {{
+        let level = $crate::simd::level();
+        #[cfg(target_arch = "x86_64")]
+        if let Some(token) = level.as_avx512() {
+            let $simd = token;
+            $crate::simd::Simd::vectorize(token, #[inline(always)] || $op)
+        } else if let Some(token) = level.as_avx2() {
+            let $simd = token;
+            $crate::simd::Simd::vectorize(token, #[inline(always)] || $op)
+        } else {
+            let token = level.as_sse2().expect("SSE2 is part of x86-64");
+            let $simd = token;
+            $crate::simd::Simd::vectorize(token, #[inline(always)] || $op)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        $crate::simd::dispatch!(level, $simd => $op)
+    }};
+}
+pub(crate) use at_level;

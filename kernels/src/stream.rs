@@ -12,8 +12,9 @@
 //! day and is as fast as the others from then on. A lane that comes back after a gap has its ring columns rotated by the
 //! length of the gap, once, and is in step again; so a gap costs a rotation and no slow path stays behind.
 //!
-//! **Hot and cold rows.** When every lane of a chunk is present and past its warm-up, the row runs without masks and
-//! counters. Both forms compute the same operations in the same order.
+//! **Hot and cold rows.** When the lanes with a value are exactly those ever listed, and all of them are past their
+//! warm-up, the row runs without masks and counters; what it does to lanes not yet listed is wiped when they list. Both
+//! forms compute the same operations in the same order.
 //!
 //! **Windows** ([`window`]) are trees of pairs: the fold of the last `2^(k+1)` bars is the fold of the last `2^k` joined
 //! with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last `n`. It costs about `2 log2 n`
@@ -35,7 +36,7 @@ const HEADER_SLOTS: usize = 3;
 pub(crate) struct Bar<'a, S: Simd> {
     /// Token of the SIMD level.
     pub(crate) simd: S,
-    /// Lanes with a value. Not maintained in hot rows, where all have one.
+    /// Lanes with a value.
     pub(crate) present: mask64x8<S>,
     /// Present bars of each lane, this one included.
     pub(crate) count: f64x8<S>,
@@ -59,7 +60,7 @@ impl<S: Simd> Bar<'_, S> {
 
     /// `x` from the `first`-th present bar on (counted from 1), NaN before.
     #[inline(always)]
-    pub(crate) fn from_bar<const HOT: bool>(&self, first: usize, x: f64x8<S>) -> f64x8<S> {
+    pub(crate) fn starting_at<const HOT: bool>(&self, first: usize, x: f64x8<S>) -> f64x8<S> {
         if HOT { x } else { self.at_least(first).select(x, self.splat(f64::NAN)) }
     }
 
@@ -128,16 +129,39 @@ pub(crate) fn state_len<K: Layout>(kernel: K, registers: usize, lanes: usize) ->
 macro_rules! run {
     ($kernel:expr, $inputs:expr, $lanes:expr, $state:expr, $outputs:expr) => {{
         let kernel = $kernel;
-        $crate::simd::dispatch!($crate::simd::level(), simd => $crate::stream::drive(simd, kernel, $inputs, $lanes, $state, $outputs))
+        $crate::simd::at_level!(simd => $crate::stream::drive(simd, kernel, $inputs, $lanes, $state, $outputs))
     }};
 }
 pub(crate) use run;
 
-struct Chunk<'a, S: Simd, const R: usize> {
-    bar: Bar<'a, S>,
-    registers: [f64x8<S>; R],
+/// What a chunk carries from row to row, its rings apart.
+#[derive(Clone, Copy)]
+struct Carried<S: Simd, const R: usize> {
+    count: f64x8<S>,
     missed: f64x8<S>,
-    hot: bool,
+    registers: [f64x8<S>; R],
+    /// The lanes that must be present for a hot row.
+    hot_lanes: u64,
+}
+
+/// No set of lanes: the next row is cold.
+const NEVER_HOT: u64 = u64::MAX;
+
+impl<S: Simd, const R: usize> Carried<S, R> {
+    #[inline(always)]
+    fn set_hot_lanes<K: Layout>(&mut self, simd: S, kernel: K) {
+        let listed = self.count.simd_gt(f64x8::splat(simd, 0.0));
+        let in_step = self.missed.simd_eq(f64x8::splat(simd, 0.0));
+        let warm = self.count.simd_ge(f64x8::splat(simd, kernel.warm_bars() as f64));
+        let settled = (!listed | (warm & in_step)).all_true();
+        self.hot_lanes = if settled { listed.to_bitmask() } else { NEVER_HOT };
+    }
+}
+
+struct Chunk<'a, S: Simd, const R: usize> {
+    carried: Carried<S, R>,
+    pos: usize,
+    ring: &'a mut [Slot],
     saved: &'a mut [Slot],
 }
 
@@ -153,73 +177,109 @@ impl<'a, S: Simd, const R: usize> Chunk<'a, S, R> {
         for (register, slot) in registers.iter_mut().zip(&saved[HEADER_SLOTS..]) {
             *register = f64x8::load_array_ref(simd, slot);
         }
-        let bar = Bar { simd, present: mask64x8::splat(simd, false), count, pos, ring };
-        let mut chunk = Self { bar, registers, missed, hot: false, saved };
-        chunk.hot = chunk.is_hot(kernel);
-        chunk
+        let mut carried = Carried { count, missed, registers, hot_lanes: NEVER_HOT };
+        carried.set_hot_lanes(simd, kernel);
+        Self { carried, pos, ring, saved }
     }
 
     #[inline(always)]
     fn save(self) {
-        self.bar.count.store_array(&mut self.saved[0]);
-        self.missed.store_array(&mut self.saved[1]);
-        self.saved[2] = [self.bar.pos as f64; LANE_CHUNK];
-        for (register, slot) in self.registers.iter().zip(&mut self.saved[HEADER_SLOTS..]) {
+        self.carried.count.store_array(&mut self.saved[0]);
+        self.carried.missed.store_array(&mut self.saved[1]);
+        self.saved[2] = [self.pos as f64; LANE_CHUNK];
+        for (register, slot) in self.carried.registers.iter().zip(&mut self.saved[HEADER_SLOTS..]) {
             register.store_array(slot);
         }
     }
 
     #[inline(always)]
-    fn is_hot<K: Layout>(&self, kernel: K) -> bool {
-        let in_step = self.missed.simd_eq(self.bar.splat(0.0));
-        (self.bar.at_least(kernel.warm_bars()) & in_step).all_true()
-    }
-
-    #[inline(always)]
-    fn step<K, const I: usize, const O: usize>(&mut self, kernel: K, x: [f64x8<S>; I]) -> [f64x8<S>; O]
+    fn step<K, const I: usize, const O: usize>(
+        &mut self,
+        simd: S,
+        kernel: K,
+        x: [f64x8<S>; I],
+    ) -> [f64x8<S>; O]
     where
         K: Kernel<S, I, O, R>,
     {
         let mut present = x[0].simd_eq(x[0]);
         for x in &x[1..] {
-            present = present & x.simd_eq(*x);
+            present &= x.simd_eq(*x);
         }
-        let out = if self.hot && present.all_true() {
-            self.bar.count += 1.0;
-            kernel.row::<true>(&mut self.bar, x, &mut self.registers)
+        let mut out;
+        if present.to_bitmask() == self.carried.hot_lanes {
+            let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
+            self.carried.count += present.select(one, zero);
+            let mut bar = Bar { simd, present, count: self.carried.count, pos: self.pos, ring: self.ring };
+            out = kernel.row::<true>(&mut bar, x, &mut self.carried.registers);
+            for out in &mut out {
+                *out = present.select(*out, f64x8::splat(simd, f64::NAN));
+            }
         } else {
-            self.cold(kernel, x, present)
-        };
-        self.bar.pos += 1;
+            (self.carried, out) = cold_row(simd, kernel, self.carried, self.pos, self.ring, present, x);
+        }
+        self.pos += 1;
         out
     }
+}
 
-    #[inline(always)]
-    fn cold<K, const I: usize, const O: usize>(
-        &mut self,
-        kernel: K,
-        x: [f64x8<S>; I],
-        present: mask64x8<S>,
-    ) -> [f64x8<S>; O]
-    where
-        K: Kernel<S, I, O, R>,
-    {
-        let (zero, one) = (self.bar.splat(0.0), self.bar.splat(1.0));
-        let back = present & self.missed.simd_gt(zero);
-        if kernel.ring_slots() > 0 && back.any_true() {
-            rotate_lanes(kernel, self.bar.ring, back.to_bitmask(), self.missed.as_array());
+/// A row that needs masks: some lane warms up, is missing, lists or comes back. Out of line, so that the hot loop stays
+/// small.
+#[inline(never)]
+fn cold_row<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+    simd: S,
+    kernel: K,
+    mut carried: Carried<S, R>,
+    pos: usize,
+    ring: &mut [Slot],
+    present: mask64x8<S>,
+    x: [f64x8<S>; I],
+) -> (Carried<S, R>, [f64x8<S>; O])
+where
+    K: Kernel<S, I, O, R>,
+{
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
+            let listed = carried.count.simd_gt(zero);
+            let new = present & !listed;
+            if new.any_true() {
+                for register in &mut carried.registers {
+                    *register = new.select(zero, *register);
+                }
+                clear_lanes(kernel, ring, new.to_bitmask());
+            }
+            let back = present & carried.missed.simd_gt(zero);
+            if back.any_true() {
+                rotate_lanes(kernel, ring, back.to_bitmask(), carried.missed.as_array());
+            }
+            carried.missed = present.select(zero, listed.select(carried.missed + one, zero));
+            carried.count += present.select(one, zero);
+            let mut bar = Bar { simd, present, count: carried.count, pos, ring };
+            let mut out = kernel.row::<false>(&mut bar, x, &mut carried.registers);
+            for out in &mut out {
+                *out = present.select(*out, f64x8::splat(simd, f64::NAN));
+            }
+            carried.set_hot_lanes(simd, kernel);
+            (carried, out)
+        },
+    )
+}
+
+/// Wipes the rings of lanes that list: hot rows before have written to them.
+#[cold]
+#[inline(never)]
+fn clear_lanes<K: Layout>(kernel: K, slots: &mut [Slot], lanes: u64) {
+    kernel.rings(&mut |ring| {
+        for slot in &mut slots[ring.start..ring.start + ring.len * ring.width] {
+            for (lane, value) in slot.iter_mut().enumerate() {
+                if lanes >> lane & 1 == 1 {
+                    *value = 0.0;
+                }
+            }
         }
-        let listed = self.bar.count.simd_gt(zero);
-        self.missed = present.select(zero, listed.select(self.missed + one, zero));
-        self.bar.present = present;
-        self.bar.count += present.select(one, zero);
-        let mut out = kernel.row::<false>(&mut self.bar, x, &mut self.registers);
-        for out in &mut out {
-            *out = present.select(*out, self.bar.splat(f64::NAN));
-        }
-        self.hot = self.is_hot(kernel);
-        out
-    }
+    });
 }
 
 /// Brings lanes that return after a gap in step with their chunk.
@@ -279,13 +339,14 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     let mut rest = state;
     while !rest.is_empty() {
         let left = rest.len() / chunk_len;
-        let group = if K::SIDE_BY_SIDE { left.min(4) } else { 1 };
+        // Narrow vectors already keep the units busy with one chunk.
+        let side_by_side = K::SIDE_BY_SIDE && <S::f64s as SimdBase<S>>::LEN > 2;
+        let group = if side_by_side { 1 << left.min(4).ilog2() } else { 1 };
         let (mine, others) = rest.split_at_mut(group * chunk_len);
         rest = others;
-        if K::SIDE_BY_SIDE {
+        if side_by_side {
             match group {
                 4 => walk::<S, K, I, O, R, 4>(simd, kernel, inputs, lanes, rows, chunk, mine, &mut outputs),
-                3 => walk::<S, K, I, O, R, 3>(simd, kernel, inputs, lanes, rows, chunk, mine, &mut outputs),
                 2 => walk::<S, K, I, O, R, 2>(simd, kernel, inputs, lanes, rows, chunk, mine, &mut outputs),
                 _ => walk::<S, K, I, O, R, 1>(simd, kernel, inputs, lanes, rows, chunk, mine, &mut outputs),
             }
@@ -326,7 +387,7 @@ fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usi
                 #[inline(always)]
                 |i| f64x8::from_slice(simd, &inputs[i][at..at + LANE_CHUNK]),
             );
-            let out = chunk.step(kernel, x);
+            let out = chunk.step(simd, kernel, x);
             for (out, panel) in out.iter().zip(outputs.iter_mut()) {
                 out.store_slice(&mut panel[at..at + LANE_CHUNK]);
             }

@@ -36,7 +36,7 @@ impl<S: Simd> Kernel<S, 3, 1, 1> for TrueRange {
     ) -> [f64x8<S>; 1] {
         let range = true_range(x[0], x[1], r[0]);
         bar.set::<HOT>(&mut r[0], x[2]);
-        [bar.from_bar::<HOT>(2, range)]
+        [bar.starting_at::<HOT>(2, range)]
     }
 }
 

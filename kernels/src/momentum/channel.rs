@@ -69,7 +69,7 @@ impl<S: Simd> Kernel<S, 3, 2, 0> for Stochastic {
         let k = sum / bar.splat(self.k_bars);
         let [sum] = self.slow_d.push::<S, Sum, HOT>(bar, [k]);
         let d = sum / bar.splat(self.d_bars);
-        [bar.from_bar::<HOT>(self.warm_bars, k), bar.from_bar::<HOT>(self.warm_bars, d)]
+        [bar.starting_at::<HOT>(self.warm_bars, k), bar.starting_at::<HOT>(self.warm_bars, d)]
     }
 }
 
@@ -154,7 +154,7 @@ impl<S: Simd> Kernel<S, 3, 1, 0> for CommodityChannel {
             deviation += (self.history.back(bar, back) - typical - offset).abs();
         }
         let value = (zero - offset) / (deviation / n * 0.015);
-        [bar.from_bar::<HOT>(self.n, deviation.simd_eq(zero).select(zero, value))]
+        [bar.starting_at::<HOT>(self.n, deviation.simd_eq(zero).select(zero, value))]
     }
 }
 

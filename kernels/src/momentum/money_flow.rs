@@ -47,7 +47,7 @@ impl<S: Simd> Kernel<S, 4, 1, 1> for MoneyFlow {
         let [inflow, outflow] = self.flows.push::<S, Sum, HOT>(bar, [inflow, outflow]);
         let total = inflow + outflow;
         let value = total.simd_eq(zero).select(zero, inflow * 100.0 / total);
-        [bar.from_bar::<HOT>(self.n + 1, value)]
+        [bar.starting_at::<HOT>(self.n + 1, value)]
     }
 }
 

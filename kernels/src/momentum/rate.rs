@@ -39,7 +39,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for RateOfChange {
         let zero = bar.splat(0.0);
         let before = self.history.push::<S, HOT>(bar, x);
         let change = (x / before - bar.splat(1.0)) * 100.0;
-        [bar.from_bar::<HOT>(self.n + 1, before.simd_eq(zero).select(zero, change))]
+        [bar.starting_at::<HOT>(self.n + 1, before.simd_eq(zero).select(zero, change))]
     }
 }
 

@@ -42,7 +42,7 @@ impl<S: Simd, const HIGHEST: bool> Kernel<S, 1, 1, 0> for Extreme<HIGHEST> {
         } else {
             self.tree.push::<S, Smallest, HOT>(bar, x)
         };
-        [bar.from_bar::<HOT>(self.n, extreme)]
+        [bar.starting_at::<HOT>(self.n, extreme)]
     }
 }
 

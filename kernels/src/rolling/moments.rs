@@ -54,7 +54,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for Spread {
             Of::Deviation => variance.sqrt(),
             Of::ZScore => variance.simd_eq(zero).select(zero, (x - mean) / variance.sqrt()),
         };
-        [bar.from_bar::<HOT>(self.n, value)]
+        [bar.starting_at::<HOT>(self.n, value)]
     }
 }
 

@@ -57,7 +57,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for PercentRank {
             below += past.simd_lt(x).select(one, past.simd_eq(x).select(equal_counts, zero));
         }
         self.history.put::<S, HOT>(bar, x);
-        [bar.from_bar::<HOT>(self.n + 1, below * 100.0 / bar.splat(self.n as f64))]
+        [bar.starting_at::<HOT>(self.n + 1, below * 100.0 / bar.splat(self.n as f64))]
     }
 }
 
@@ -146,7 +146,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for Percentile {
         _: &mut [f64x8<S>; 0],
     ) -> [f64x8<S>; 1] {
         let leaving = self.history.push::<S, HOT>(bar, x);
-        let (count, present) = (bar.count.to_array(), if HOT { 0xff } else { bar.present.to_bitmask() });
+        let (count, present) = (bar.count.to_array(), bar.present.to_bitmask());
         let sorted = &mut bar.ring[self.history.slots()..];
         let values = step_sorted(self, sorted, present, count, leaving.to_array(), x.to_array());
         [f64x8::load_array(bar.simd, values)]

@@ -43,7 +43,7 @@ impl<S: Simd> Kernel<S, 2, 1, 0> for Correlation {
         let scale = xx.sqrt() * yy.sqrt();
         let r = xy / scale;
         let r = r.simd_gt(one).select(one, r.simd_lt(-one).select(-one, r));
-        [bar.from_bar::<HOT>(self.n, scale.simd_gt(zero).select(r, zero))]
+        [bar.starting_at::<HOT>(self.n, scale.simd_gt(zero).select(r, zero))]
     }
 }
 
@@ -117,7 +117,7 @@ impl<S: Simd> Kernel<S, 2, 1, 2> for Beta {
         bar.set::<HOT>(&mut r[1], x[1]);
         let [_, _, _, yy, xy] =
             self.tree.push::<S, CoMoments, HOT>(bar, [asset, benchmark, zero, zero, zero]);
-        [bar.from_bar::<HOT>(self.n + 1, yy.simd_gt(zero).select(xy / yy, zero))]
+        [bar.starting_at::<HOT>(self.n + 1, yy.simd_gt(zero).select(xy / yy, zero))]
     }
 }
 

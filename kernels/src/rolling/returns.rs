@@ -70,7 +70,7 @@ impl<S: Simd> Kernel<S, 1, 1, 1> for RealizedVol {
                 squares / bar.splat(n - 1.0)
             }
         };
-        [bar.from_bar::<HOT>(self.n + 1, (variance * self.periods_per_year).sqrt())]
+        [bar.starting_at::<HOT>(self.n + 1, (variance * self.periods_per_year).sqrt())]
     }
 }
 

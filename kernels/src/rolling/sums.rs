@@ -41,7 +41,7 @@ impl<S: Simd, const MEAN_SO_FAR: bool> Kernel<S, 1, 1, 0> for Total<MEAN_SO_FAR>
     ) -> [f64x8<S>; 1] {
         let [sum] = self.sums.push::<S, Sum, HOT>(bar, x);
         if !MEAN_SO_FAR {
-            return [bar.from_bar::<HOT>(self.n, sum)];
+            return [bar.starting_at::<HOT>(self.n, sum)];
         }
         let n = bar.splat(self.n as f64);
         if HOT {

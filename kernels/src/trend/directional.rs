@@ -70,9 +70,9 @@ impl<S: Simd> Kernel<S, 3, 4, 8> for Directional {
         let adx = self.average.push::<S, HOT>(bar, adx, next_dx);
         let first = self.n + 1;
         [
-            bar.from_bar::<HOT>(first, plus),
-            bar.from_bar::<HOT>(first, minus),
-            bar.from_bar::<HOT>(first, next_dx),
+            bar.starting_at::<HOT>(first, plus),
+            bar.starting_at::<HOT>(first, minus),
+            bar.starting_at::<HOT>(first, next_dx),
             adx,
         ]
     }

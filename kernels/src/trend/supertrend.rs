@@ -59,7 +59,7 @@ impl<S: Simd> Kernel<S, 3, 2, 5> for Supertrend {
         bar.set::<HOT>(last_direction, direction);
         let line = direction.simd_gt(zero).select(lower, upper);
         let first = self.atr.first_bar();
-        [bar.from_bar::<HOT>(first, line), bar.from_bar::<HOT>(first, direction)]
+        [bar.starting_at::<HOT>(first, line), bar.starting_at::<HOT>(first, direction)]
     }
 }
 

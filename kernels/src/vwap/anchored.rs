@@ -1,6 +1,6 @@
 //! VWAP anchored to rows: sessions, weeks, months, custom times.
 
-use crate::simd::{LANE_CHUNK, Simd, dispatch, f64x8, level, mask64x8, prelude::*};
+use crate::simd::{LANE_CHUNK, Simd, at_level, f64x8, mask64x8, prelude::*};
 use crate::stream::check_panels;
 
 /// Cumulative volume-weighted mean and squared deviation (West 1979).
@@ -63,7 +63,7 @@ pub fn avwap(
     let rows = check_panels([price, volume], lanes, &[&mut *line, &mut *stddev]);
     assert_eq!(anchors.len(), rows, "one anchor flag per row");
     assert_eq!(state.len(), avwap_state_len(lanes), "state is as long as avwap_state_len");
-    dispatch!(level(), simd => avwap_rows(simd, price, volume, anchors, lanes, state, line, stddev));
+    at_level!(simd => avwap_rows(simd, price, volume, anchors, lanes, state, line, stddev));
 }
 
 /// State per chunk: weight, mean, squares, and the deviation last shown; whether there was an anchor and a value.

@@ -38,10 +38,10 @@ impl SwingVwap {
         let pivot = self.extremes.back(bar, self.right);
         let mut turned = bar.at_least(self.left + self.right + 1);
         for back in 0..self.right {
-            turned = turned & pivot.simd_le(self.extremes.back(bar, back));
+            turned &= pivot.simd_le(self.extremes.back(bar, back));
         }
         for back in self.right + 1..=self.right + self.left {
-            turned = turned & pivot.simd_lt(self.extremes.back(bar, back));
+            turned &= pivot.simd_lt(self.extremes.back(bar, back));
         }
         turned
     }
@@ -77,7 +77,7 @@ impl<S: Simd> Kernel<S, 3, 2, 5> for SwingVwap {
         self.extremes.put::<S, HOT>(bar, extreme);
         self.prices.put::<S, HOT>(bar, price);
         self.volumes.put::<S, HOT>(bar, volume);
-        let present = if HOT { mask64x8::splat(simd, true) } else { bar.present };
+        let present = bar.present;
         let turned = present & self.turned(bar);
         let mut sums = West { weight: r[0], mean: r[1], squares: r[2] };
         let (shown, stage) = (r[3], r[4]);

@@ -29,7 +29,7 @@ impl Layout for Vwap {
     }
 }
 
-/// Register: the last value (NaN while there is none).
+/// Register: the last value, NaN after a bar that had none.
 impl<S: Simd> Kernel<S, 2, 1, 1> for Vwap {
     #[inline(always)]
     fn row<const HOT: bool>(
@@ -40,8 +40,9 @@ impl<S: Simd> Kernel<S, 2, 1, 1> for Vwap {
     ) -> [f64x8<S>; 1] {
         let [price, volume] = x;
         let [traded, total] = self.sums.push::<S, Sum, HOT>(bar, [price * volume, volume]);
-        let value = total.simd_gt(bar.splat(0.0)).select(traded / total, r[0]);
-        let value = bar.from_bar::<HOT>(self.n, value);
+        let last = if HOT { r[0] } else { bar.at_least(2).select(r[0], bar.splat(f64::NAN)) };
+        let value = total.simd_gt(bar.splat(0.0)).select(traded / total, last);
+        let value = bar.starting_at::<HOT>(self.n, value);
         bar.set::<HOT>(&mut r[0], value);
         [value]
     }

@@ -1,0 +1,57 @@
+//! The same bits at every SIMD level. Its own binary: the forced level holds for the whole process.
+
+mod common;
+
+use barloom_kernels::elementwise;
+use barloom_kernels::simd::{ForcedLevel, force_level};
+use common::{Input, Market, Style, bits, cases, run};
+
+/// Everything a level may touch, as bits.
+fn digest() -> Vec<(String, Vec<Vec<u64>>)> {
+    let mut all = Vec::new();
+    for (seed, style) in [(1, Style::Plain), (2, Style::Spikes), (3, Style::Sticky), (4, Style::Tiny)] {
+        for gaps in [false, true] {
+            let market = Market::new(seed, 56, 150, style, gaps);
+            for n in [1, 14, 20] {
+                for case in cases(n) {
+                    all.push((format!("{} {style:?}", case.name), bits(&run(&case, &market))));
+                }
+            }
+            let (a, b) = (market.panel(Input::Close), market.panel(Input::Benchmark));
+            let mut out = vec![0.0; a.len()];
+            for (name, f) in [
+                ("add", elementwise::add as fn(&[f64], &[f64], &mut [f64])),
+                ("sub", elementwise::sub),
+                ("mul", elementwise::mul),
+                ("div", elementwise::div),
+                ("min", elementwise::min),
+                ("max", elementwise::max),
+            ] {
+                f(a, b, &mut out);
+                all.push((name.to_string(), bits(&[out.clone()])));
+            }
+            let mut mask = vec![0; market.rows];
+            elementwise::lt_mask(a, b, 56, 1, &mut mask);
+            all.push(("lt_mask".to_string(), vec![mask.clone()]));
+            elementwise::sqrt(a, &mut out);
+            all.push(("sqrt".to_string(), bits(&[out.clone()])));
+        }
+    }
+    all
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "a test says what it could not check")]
+fn every_level_gives_the_same_bits() {
+    let best = digest();
+    for level in [ForcedLevel::Sse2, ForcedLevel::Avx2, ForcedLevel::Avx512] {
+        if !force_level(Some(level)) {
+            println!("this CPU has no {level:?}");
+            continue;
+        }
+        for ((name, forced), (_, best)) in digest().iter().zip(&best) {
+            assert_eq!(forced, best, "{name} at {level:?}");
+        }
+    }
+    force_level(None);
+}

@@ -1,0 +1,136 @@
+//! Every streaming kernel against its naive twin on the series of present bars, and its state across calls.
+
+mod common;
+
+use common::{Case, Market, Random, Scale, Style, bits, cases, run, run_from};
+use proptest::prelude::*;
+
+const STYLES: [Style; 5] = [Style::Plain, Style::Spikes, Style::Flat, Style::Sticky, Style::Tiny];
+
+fn scale_at(case: &Case, first_input: &[f64], bar: usize) -> f64 {
+    let rms = |n: usize| {
+        let window = &first_input[(bar + 1).saturating_sub(n)..=bar];
+        (window.iter().map(|x| x * x).sum::<f64>() / window.len() as f64).sqrt()
+    };
+    match case.scale {
+        Scale::Window(n) => rms(n),
+        Scale::WindowSquared(n) => rms(n) * rms(n),
+        Scale::Unit(unit) => unit,
+    }
+}
+
+fn check_against_twin(case: &Case, market: &Market) {
+    let fast = run(case, market);
+    let inputs = market.inputs(case);
+    for lane in 0..market.lanes {
+        let at = |panel: &[f64], row: usize| panel[row * market.lanes + lane];
+        let present: Vec<usize> =
+            (0..market.rows).filter(|&row| inputs.iter().all(|x| !at(x, row).is_nan())).collect();
+        let series: Vec<Vec<f64>> =
+            inputs.iter().map(|x| present.iter().map(|&row| at(x, row)).collect()).collect();
+        let slow = (case.naive)(&series);
+        assert_eq!(slow.len(), fast.len(), "{}", case.name);
+        for (output, (fast, slow)) in fast.iter().zip(&slow).enumerate() {
+            let mut bar = 0;
+            for row in 0..market.rows {
+                let got = at(fast, row);
+                if present.get(bar) != Some(&row) {
+                    assert!(got.is_nan(), "{} output {output}: {got} at missing row {row}", case.name);
+                    continue;
+                }
+                let want = slow[bar];
+                let tolerance = 1e-9 * want.abs().max(scale_at(case, &series[0], bar));
+                assert!(
+                    (got.is_nan() && want.is_nan()) || (got - want).abs() <= tolerance,
+                    "{} output {output}, lane {lane}, row {row}, bar {bar}: {got}, twin says {want}",
+                    case.name
+                );
+                bar += 1;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn kernels_agree_with_their_naive_twins(
+        seed: u64, n in 1_usize..=17, length in 0.0..=1.0_f64, lanes in 1_usize..=2, style in 0_usize..5, gaps: bool,
+    ) {
+        let rows = ((4 * n + 1) as f64 * length).round() as usize;
+        let market = Market::new(seed, 8 * lanes, rows, STYLES[style], gaps);
+        for case in cases(n) {
+            check_against_twin(&case, &market);
+        }
+    }
+
+    #[test]
+    fn cutting_rows_into_calls_changes_no_bit_so_no_value_sees_later_rows(
+        seed: u64, n in 1_usize..=9, lanes in 1_usize..=7, style in 0_usize..5, gaps: bool,
+    ) {
+        let rows = 5 * n + 20;
+        let market = Market::new(seed, 8 * lanes, rows, STYLES[style], gaps);
+        let mut random = Random(seed);
+        let mut cuts: Vec<usize> = (0..random.below(6)).map(|_| random.below(rows + 1)).collect();
+        cuts.sort_unstable();
+        for case in cases(n) {
+            let whole = run(&case, &market);
+            let cut = run_from(&case, &market, 0, &cuts);
+            prop_assert_eq!(bits(&whole), bits(&cut), "{} cut at {:?}", case.name, cuts);
+        }
+    }
+
+    #[test]
+    fn a_window_value_is_a_function_of_its_window_alone(
+        seed: u64, n in 1_usize..=40, style in 0_usize..5,
+    ) {
+        let rows = 3 * n + 8;
+        let market = Market::new(seed, 8, rows, STYLES[style], false);
+        let from = Random(seed).below(n + 5);
+        for case in cases(n) {
+            let Some(window) = case.window else { continue };
+            let all = run(&case, &market);
+            let late = run_from(&case, &market, from, &[]);
+            for (all, late) in all.iter().zip(&late) {
+                let warm = (from + window - 1) * 8;
+                let (all, late) = (&all[warm.min(all.len())..], &late[(warm - from * 8).min(late.len())..]);
+                let same = all.iter().zip(late).all(|(a, b)| a.to_bits() == b.to_bits());
+                prop_assert!(same && all.len() == late.len(), "{} from row {}", case.name, from);
+            }
+        }
+    }
+
+    #[test]
+    fn a_lane_does_not_depend_on_the_lanes_beside_it(seed: u64, n in 1_usize..=9, style in 0_usize..5) {
+        // Lane 0 alone among missing lanes, against lane 0 among listings, holes and delistings.
+        let market = Market::new(seed, 8, 4 * n + 9, STYLES[style], true);
+        for case in cases(n) {
+            let among = run(&case, &market);
+            let inputs: Vec<Vec<f64>> = market.inputs(&case).iter().map(|x| {
+                x.iter().enumerate().map(|(i, &x)| if i % 8 == 0 { x } else { f64::NAN }).collect()
+            }).collect();
+            let inputs: Vec<&[f64]> = inputs.iter().map(Vec::as_slice).collect();
+            let mut state = vec![0.0; (case.state_len)(8)];
+            let mut alone = vec![vec![0.0; market.rows * 8]; case.outputs];
+            (case.run)(&inputs, 8, &mut state, &mut alone);
+            for (alone, among) in alone.iter().zip(&among) {
+                for row in 0..market.rows {
+                    prop_assert_eq!(alone[row * 8].to_bits(), among[row * 8].to_bits(), "{} row {}", case.name, row);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_spike_leaves_no_trace_once_out_of_the_window() {
+    let rows = 300;
+    let mut x: Vec<f64> = (0..rows).flat_map(|row| [100.0 + (row % 13) as f64 * 0.37; 8]).collect();
+    x[50 * 8..51 * 8].fill(1e12);
+    let mut state = vec![0.0; barloom_kernels::moving::sma_state_len(8, 20)];
+    let mut out = vec![0.0; x.len()];
+    barloom_kernels::moving::sma(&x, 8, 20, &mut state, &mut out);
+    let exact: f64 = (rows - 20..rows).map(|row| x[row * 8]).sum::<f64>() / 20.0;
+    assert!((out[x.len() - 1] - exact).abs() < 1e-12);
+}
