@@ -133,14 +133,7 @@ impl Binder<'_> {
             Body::CrossOver | Body::CrossUnder => {
                 let (a, b) = (self.number(&args[0])?, self.number(&args[1])?);
                 let (low, high) = if matches!(function.body, Body::CrossOver) { (b, a) } else { (a, b) };
-                let now = self.graph.compare(Comparison::Lt, low, high);
-                // A constant was the same a bar ago, and whether there was such a bar the other side knows.
-                let moves = |graph: &Graph, side| graph.constant_of(side).is_none();
-                let (low_moves, high_moves) = (moves(self.graph, low), moves(self.graph, high));
-                let low = if low_moves || !high_moves { self.graph.lag(low, 1) } else { low };
-                let high = if high_moves { self.graph.lag(high, 1) } else { high };
-                let before = self.graph.compare(Comparison::Le, high, low);
-                return Ok(Value::Bool(self.graph.and(now, before)));
+                return Ok(Value::Bool(self.graph.crossing(low, high)));
             }
             Body::Indicator { indicator, inputs, output } => {
                 match self.indicator_call(indicator, inputs, function.args, args)? {

@@ -15,8 +15,8 @@ use super::plan::{Place, Plan, Step};
 use crate::market::{Market, Tile};
 
 /// Bytes of intermediates a block may take: they stay in a second-level cache with room for the tile's columns.
-const BLOCK_BYTES: usize = 256 * 1024;
-const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 4..=64;
+const BLOCK_BYTES: usize = 512 * 1024;
+const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 8..=64;
 
 /// The nodes to compute and the buffers to do it in.
 pub(super) struct Evaluator {
@@ -25,6 +25,7 @@ pub(super) struct Evaluator {
     numbers: Vec<Vec<f64>>,
     masks: Vec<Vec<u64>>,
     state: Vec<f64>,
+    state_words: Vec<u64>,
     funding: FundingRates,
     lanes: usize,
     words: usize,
@@ -39,13 +40,14 @@ impl Evaluator {
     pub(super) fn new(graph: &Graph, wanted: &[NodeId], market: &Market) -> Self {
         let nodes: Arc<[Op]> = graph.nodes().into();
         let (lanes, words) = (market.lanes(), market.words());
-        let plan = Plan::new(&nodes, wanted, lanes);
+        let plan = Plan::new(&nodes, wanted, lanes, words);
         let row_bytes = plan.block_numbers * lanes * size_of::<f64>();
         let rows = BLOCK_BYTES.checked_div(row_bytes).unwrap_or(*BLOCK_ROWS.end());
         Self {
             numbers: vec![Vec::new(); plan.numbers],
             masks: vec![Vec::new(); plan.masks],
             state: vec![0.0; plan.state_len],
+            state_words: vec![0; plan.state_words],
             funding: FundingRates::default(),
             lanes,
             words,
@@ -79,8 +81,10 @@ impl Evaluator {
     pub(super) fn step(&mut self, market: &Market, tile: &Tile<'_>) {
         let (nodes, plan) = (Arc::clone(&self.nodes), Arc::clone(&self.plan));
         let mut state = mem::take(&mut self.state);
+        let mut state_words = mem::take(&mut self.state_words);
         if tile.bar0 == 0 {
             state.fill(0.0);
+            state_words.fill(0);
             for step in &plan.steps {
                 if let Op::Lag(..) = nodes[step.node.index()] {
                     ops::lag_reset(self.lanes, &mut state[step.state.clone()]);
@@ -100,7 +104,7 @@ impl Evaluator {
             for step in &plan.steps {
                 let block = Block { nodes: &nodes, plan: &plan, market, tile, row, rows };
                 if nodes[step.node.index()].is_mask() {
-                    self.compute_mask(&block, step);
+                    self.compute_mask(&block, step, &mut state_words);
                 } else {
                     self.compute_numbers(&block, step, &mut state[step.state.clone()]);
                 }
@@ -108,6 +112,7 @@ impl Evaluator {
             row += rows;
         }
         self.state = state;
+        self.state_words = state_words;
     }
 
     /// Mask of a wanted node over the `rows` of the tile last stepped.
@@ -158,7 +163,7 @@ impl Evaluator {
         }
     }
 
-    fn compute_mask(&mut self, block: &Block<'_>, step: &Step) {
+    fn compute_mask(&mut self, block: &Block<'_>, step: &Step, state: &mut [u64]) {
         let (lanes, words) = (self.lanes, self.words);
         let (slot, span) = block.output(step.node, words);
         let mut buffer = mem::take(&mut self.masks[slot]);
@@ -179,6 +184,10 @@ impl Evaluator {
             Op::And(a, b) => ops::and_words(self.bits(block, *a), self.bits(block, *b), out),
             Op::Or(a, b) => ops::or_words(self.bits(block, *a), self.bits(block, *b), out),
             Op::Not(a) => ops::not_words(self.bits(block, *a), out),
+            Op::LagMask(a) => {
+                let present = block.rows_of(block.tile.present, words);
+                ops::lag_words(self.bits(block, *a), present, words, &mut state[step.state.clone()], out);
+            }
             Op::Present => out.copy_from_slice(block.rows_of(block.tile.present, words)),
             _ => unreachable!("the node is a mask"),
         }

@@ -68,6 +68,8 @@ pub(super) enum Op {
     And(NodeId, NodeId),
     Or(NodeId, NodeId),
     Not(NodeId),
+    /// The mask at the present bar before.
+    LagMask(NodeId),
 }
 
 impl Op {
@@ -75,7 +77,9 @@ impl Op {
     pub(super) fn operands(&self) -> Vec<NodeId> {
         match self {
             Self::Column(_) | Self::Const(_) | Self::Present => Vec::new(),
-            Self::Unary(_, a) | Self::Lag(a, _) | Self::Part(a, _) | Self::Not(a) => vec![*a],
+            Self::Unary(_, a) | Self::Lag(a, _) | Self::Part(a, _) | Self::Not(a) | Self::LagMask(a) => {
+                vec![*a]
+            }
             Self::Binary(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => vec![*a, *b],
             Self::Where { value, valid, yes, no } => vec![*value, *valid, *yes, *no],
             Self::Indicator(_, inputs, _) => inputs.to_vec(),
@@ -84,14 +88,26 @@ impl Op {
 
     /// Whether the node is a mask.
     pub(super) fn is_mask(&self) -> bool {
-        matches!(self, Self::Present | Self::Compare(..) | Self::And(..) | Self::Or(..) | Self::Not(_))
+        matches!(
+            self,
+            Self::Present
+                | Self::Compare(..)
+                | Self::And(..)
+                | Self::Or(..)
+                | Self::Not(_)
+                | Self::LagMask(_)
+        )
     }
 
     /// Whether its value depends on other bars or symbols, so that it cannot be computed at a single point.
     pub(super) fn is_stateful(&self) -> bool {
         matches!(
             self,
-            Self::Lag(..) | Self::Indicator(..) | Self::Part(..) | Self::Column(Column::FundingRate)
+            Self::Lag(..)
+                | Self::LagMask(_)
+                | Self::Indicator(..)
+                | Self::Part(..)
+                | Self::Column(Column::FundingRate)
         )
     }
 
@@ -115,9 +131,9 @@ enum Logic {
 #[derive(Debug, Clone)]
 pub(super) struct Truth {
     logic: Logic,
-    /// Numbers it reads.
+    /// What it reads: numbers, and masks of where earlier numbers were there.
     reads: BTreeSet<NodeId>,
-    /// Numbers of which the mask is known to be false where they are `NaN`.
+    /// Those of `reads` of which the mask is known to be false where they are missing.
     implied: BTreeSet<NodeId>,
 }
 
@@ -260,14 +276,38 @@ impl Graph {
         if x == y { x } else { self.node(Op::And(x.min(y), x.max(y))) }
     }
 
-    /// Mask that is set where none of `reads` is `NaN`; `None`: nowhere.
+    /// `high > low`, and not so one present bar ago, when both had values too.
+    ///
+    /// What was one bar ago is kept as a mask and not as numbers: a bit per symbol instead of two values.
+    pub(super) fn crossing(&mut self, low: NodeId, high: NodeId) -> Truth {
+        let now = self.compare(Comparison::Lt, low, high);
+        let Some(valid) = self.valid(&now.reads) else { return now };
+        let not_above = match now.logic {
+            Logic::Const(true) => {
+                let above = self.node(Op::Not(valid));
+                self.and_masks(above, valid)
+            }
+            Logic::Const(false) => valid,
+            Logic::Mask(above) => {
+                let not_above = self.node(Op::Not(above));
+                self.and_masks(not_above, valid)
+            }
+        };
+        let (before, valid_before) = (self.node(Op::LagMask(not_above)), self.node(Op::LagMask(valid)));
+        let reads = BTreeSet::from([valid_before]);
+        let before = Truth { logic: Logic::Mask(before), implied: reads.clone(), reads };
+        self.and(now, before)
+    }
+
+    /// Mask that is set where nothing of `reads` is missing; `None`: nowhere.
     fn valid(&mut self, reads: &BTreeSet<NodeId>) -> Option<NodeId> {
         let mut mask = None;
         for &node in reads {
             if self.constant_of(node).is_some_and(f64::is_nan) {
                 return None;
             }
-            let here = self.node(Op::Compare(Comparison::Eq, node, node));
+            let is_mask = self.nodes[node.index()].is_mask();
+            let here = if is_mask { node } else { self.node(Op::Compare(Comparison::Eq, node, node)) };
             mask = Some(match mask {
                 None => here,
                 Some(mask) => self.and_masks(mask, here),

@@ -198,8 +198,8 @@ pub(super) fn lag_reset(lanes: usize, state: &mut [f64]) {
 
 /// `x` of `bars` present bars ago, a bar being present where its close is.
 ///
-/// Not the kernel of that name, for which a `NaN` in `x` is a missing bar: `cross_over(a, b)` compares both sides of
-/// one and the same earlier bar, also where only one of them had a value.
+/// Not the kernel of that name, for which a `NaN` in `x` is a missing bar: the lags of two expressions are those of one
+/// and the same earlier bar, also where only one of them had a value.
 pub(super) fn lag(x: &[f64], close: &[f64], lanes: usize, bars: usize, state: &mut [f64], out: &mut [f64]) {
     let rows = x.chunks_exact(lanes).zip(close.chunks_exact(lanes)).zip(out.chunks_exact_mut(lanes));
     if bars == 1 {
@@ -223,6 +223,17 @@ pub(super) fn lag(x: &[f64], close: &[f64], lanes: usize, bars: usize, state: &m
             *out = *slot;
             *slot = x[lane];
             positions[lane] = if position + 1 == bars { 0.0 } else { (position + 1) as f64 };
+        }
+    }
+}
+
+/// The bits of the present bar before, each symbol by its own bars; none before its first.
+pub(super) fn lag_words(bits: &[u64], present: &[u64], words: usize, state: &mut [u64], out: &mut [u64]) {
+    let rows = bits.chunks_exact(words).zip(present.chunks_exact(words)).zip(out.chunks_exact_mut(words));
+    for ((bits, present), out) in rows {
+        for (((out, last), bits), present) in out.iter_mut().zip(state.iter_mut()).zip(bits).zip(present) {
+            *out = *last & present;
+            *last = (*last & !present) | (bits & present);
         }
     }
 }
