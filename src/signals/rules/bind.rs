@@ -27,6 +27,9 @@ pub(super) struct Binder<'a> {
     pub(super) text: &'a str,
 }
 
+/// Inputs and parameters of an indicator.
+type BoundCall = (Vec<NodeId>, Vec<f64>);
+
 const TYPED: &str = "types are checked before binding";
 
 impl Binder<'_> {
@@ -165,7 +168,7 @@ impl Binder<'_> {
         own_inputs: &[Input],
         kinds: &[Arg],
         args: &[Ast],
-    ) -> Result<Option<(Vec<NodeId>, Vec<f64>)>, Fault> {
+    ) -> Result<Option<BoundCall>, Fault> {
         let mut inputs = Vec::with_capacity(MAX_INPUTS);
         for input in own_inputs {
             inputs.push(self.input(*input));
