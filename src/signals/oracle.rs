@@ -54,9 +54,9 @@ pub fn oracle(mode: OracleMode, seed: u64, market: &Market, run: Range<usize>) -
 }
 
 impl Oracle {
-    /// The bar at whose close everything is closed: the last but one of the run.
-    fn exit_bar(&self) -> usize {
-        self.run.end.saturating_sub(2)
+    /// The bar at whose close everything is closed: the last but one of the run, if it has two.
+    fn exit_bar(&self) -> Option<usize> {
+        self.run.end.checked_sub(2).filter(|bar| self.run.contains(bar))
     }
 
     fn enter(&mut self, tile: &Tile<'_>, open_ms: i64, row: usize, symbol: usize) {
@@ -65,11 +65,13 @@ impl Oracle {
         let masks: &[usize] = match self.mode {
             OracleMode::AlwaysLong if nth == 0 => &[LONG_ENTRY],
             OracleMode::AlwaysShort if nth == 0 => &[SHORT_ENTRY],
-            OracleMode::Random if nth % DRAW_EVERY_BARS == 0 => match draw(self.keys[symbol], open_ms) {
-                Draw::Long => &[LONG_ENTRY],
-                Draw::Short => &[SHORT_ENTRY],
-                Draw::Flat => &[LONG_EXIT, SHORT_EXIT],
-            },
+            OracleMode::Random if nth.is_multiple_of(DRAW_EVERY_BARS) => {
+                match draw(self.keys[symbol], open_ms) {
+                    Draw::Long => &[LONG_ENTRY],
+                    Draw::Short => &[SHORT_ENTRY],
+                    Draw::Flat => &[LONG_EXIT, SHORT_EXIT],
+                }
+            }
             _ => &[],
         };
         for &mask in masks {
@@ -88,15 +90,13 @@ impl SignalSource for Oracle {
             mask.resize(self.len.max(mask.len()), 0);
             mask.fill(0);
         }
-        if self.mode == OracleMode::Flat {
-            return;
-        }
+        let Some(exit_bar) = self.exit_bar().filter(|_| self.mode != OracleMode::Flat) else { return };
         for row in 0..tile.rows {
             let bar = tile.bar0 + row;
-            if bar < self.run.start || bar > self.exit_bar() {
+            if bar < self.run.start || bar > exit_bar {
                 continue;
             }
-            if bar == self.exit_bar() {
+            if bar == exit_bar {
                 for symbol in 0..tile.symbols {
                     for exit in [LONG_EXIT, SHORT_EXIT] {
                         self.masks[exit][row * tile.words + symbol / 64] |= 1 << (symbol % 64);

@@ -1,6 +1,6 @@
 //! Time stamps of tables: every form contract 2 allows, to UTC epoch milliseconds.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 /// Epoch numbers from here on are microseconds (as milliseconds: the year 5138).
 const MICROS_FROM: i64 = 100_000_000_000_000;
@@ -18,22 +18,22 @@ pub(super) fn parse_ms(text: &str) -> Option<i64> {
     }
     let iso = text.replacen(' ', "T", 1);
     if let Ok(time) = DateTime::parse_from_rfc3339(&iso) {
-        return whole_ms(time.timestamp_micros());
+        return whole_ms(time.to_utc());
     }
     if let Ok(time) = DateTime::parse_from_str(&iso, "%Y-%m-%dT%H:%M:%S%.f%z") {
-        return whole_ms(time.timestamp_micros());
+        return whole_ms(time.to_utc());
     }
     for form in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"] {
         if let Ok(time) = NaiveDateTime::parse_from_str(&iso, form) {
-            return whole_ms(time.and_utc().timestamp_micros());
+            return whole_ms(time.and_utc());
         }
     }
     let date = NaiveDate::parse_from_str(&iso, "%Y-%m-%d").ok()?;
     Some(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis())
 }
 
-fn whole_ms(micros: i64) -> Option<i64> {
-    (micros % 1000 == 0).then_some(micros / 1000)
+fn whole_ms(time: DateTime<Utc>) -> Option<i64> {
+    time.timestamp_subsec_nanos().is_multiple_of(1_000_000).then(|| time.timestamp_millis())
 }
 
 /// A stamp as the artifacts write it, for messages.

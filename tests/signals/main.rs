@@ -1,5 +1,6 @@
 //! The signals room from the outside: rules against a naive evaluator, oracle, and the tables.
 
+mod examples;
 mod market;
 mod messages;
 mod naive;

@@ -179,7 +179,7 @@ fn parameters_are_finite_and_have_names_of_their_own() {
             "`signals.params.close`: found the name of a column; expected a name of letters, digits and `_` that is not taken; rename the parameter",
         ),
         ("ema", 1.0, "found the name of a function"),
-        ("macd", 1.0, "found the name of a function"),
+        ("tf", 1.0, "found the name of a function"),
         ("and", 1.0, "found a name that is none"),
         ("2fast", 1.0, "found a name that is none"),
         ("risk.es_cap", 1.0, "found a name that is none"),
@@ -273,7 +273,8 @@ fn every_listed_function_can_be_called_as_it_is_signed() {
         let arguments = arguments.trim_end_matches(')').split(", ").filter(|argument| !argument.is_empty());
         let call: Vec<&str> = arguments
             .map(|argument| match argument.split(' ').next().unwrap() {
-                "n" => "3",
+                "n" | "fast" | "slow" | "signal" | "fk" | "sk" | "sd" | "l" | "r" | "m" => "3",
+                "k" | "p" => "1.5",
                 "c" => "close > 1",
                 _ => "close",
             })

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::ast::{ArithmeticOp, Ast, AstKind, CompareOp};
 use super::columns::Column;
 use super::fault::Fault;
-use super::functions::{self, Arg, Body};
+use super::functions::{self, Arg, Body, Input};
 use super::graph::{Graph, NodeId, Truth};
+use super::indicators::{Indicator, MAX_INPUTS};
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
 use crate::market::Market;
 
@@ -26,6 +27,9 @@ pub(super) struct Binder<'a> {
     pub(super) text: &'a str,
 }
 
+/// Inputs and parameters of an indicator.
+type BoundCall = (Vec<NodeId>, Vec<f64>);
+
 const TYPED: &str = "types are checked before binding";
 
 impl Binder<'_> {
@@ -33,7 +37,7 @@ impl Binder<'_> {
         Ok(match &ast.kind {
             AstKind::Number(x) => Value::Number(self.graph.constant(*x)),
             AstKind::Name(name) => Value::Number(self.name(ast, name)?),
-            AstKind::Call(name, args) => self.call(ast, name, args)?,
+            AstKind::Call(name, args) => self.call(name, args)?,
             AstKind::Negate(a) => {
                 let a = self.number(a)?;
                 Value::Number(self.graph.unary(UnaryOp::Negate, a))
@@ -104,7 +108,7 @@ impl Binder<'_> {
         Ok(self.graph.column(column))
     }
 
-    fn call(&mut self, ast: &Ast, name: &str, args: &[Ast]) -> Result<Value, Fault> {
+    fn call(&mut self, name: &str, args: &[Ast]) -> Result<Value, Fault> {
         let function = functions::find(name).expect(TYPED);
         let number = match function.body {
             Body::Unary(op) => {
@@ -132,37 +136,94 @@ impl Binder<'_> {
             Body::CrossOver | Body::CrossUnder => {
                 let (a, b) = (self.number(&args[0])?, self.number(&args[1])?);
                 let (low, high) = if matches!(function.body, Body::CrossOver) { (b, a) } else { (a, b) };
-                let now = self.graph.compare(Comparison::Lt, low, high);
-                let (low, high) = (self.graph.lag(low, 1), self.graph.lag(high, 1));
-                let before = self.graph.compare(Comparison::Le, high, low);
-                return Ok(Value::Bool(self.graph.and(now, before)));
+                return Ok(Value::Bool(self.graph.crossing(low, high)));
             }
-            Body::Kernel(kernel, columns) => {
-                let mut inputs = Vec::with_capacity(4);
-                for column in columns {
-                    inputs.push(self.graph.column(*column));
+            Body::Indicator { indicator, inputs, output } => {
+                match self.indicator_call(indicator, inputs, function.args, args)? {
+                    Some((inputs, params)) => self.graph.indicator(indicator, &inputs, &params, output),
+                    None => self.graph.constant(f64::NAN),
                 }
-                let mut windows = Vec::with_capacity(4);
-                let mut beyond = false;
-                for (arg, kind) in args.iter().zip(function.args) {
-                    match kind {
-                        Arg::Window | Arg::Speed => {
-                            let bars = self.window(arg)?;
-                            beyond |= *kind == Arg::Window && bars > self.bars();
-                            windows.push(bars);
-                        }
-                        _ => inputs.push(self.number(arg)?),
-                    }
-                }
-                if beyond {
-                    self.graph.constant(f64::NAN)
-                } else {
-                    self.graph.kernel(kernel, &inputs, &windows)
-                }
+            }
+            Body::Band { indicator, inputs, side } => {
+                let Some((inputs, params)) = self.indicator_call(indicator, inputs, function.args, args)?
+                else {
+                    return Ok(Value::Number(self.graph.constant(f64::NAN)));
+                };
+                // The width is no parameter of the line and its deviation, which all bands share.
+                let (width, params) = params.split_last().expect(TYPED);
+                let line = self.graph.indicator(indicator, &inputs, params, 0);
+                let deviation = self.graph.indicator(indicator, &inputs, params, 1);
+                let width = self.graph.constant(*width);
+                let away = self.graph.binary(BinaryOp::Mul, deviation, width);
+                self.graph.binary(side, line, away)
             }
         };
-        debug_assert!(ast.span.end > ast.span.start);
         Ok(Value::Number(number))
+    }
+
+    /// Inputs and parameters of an indicator; `None` when a window is longer than the data, so that there is no value.
+    fn indicator_call(
+        &mut self,
+        indicator: &'static Indicator,
+        own_inputs: &[Input],
+        kinds: &[Arg],
+        args: &[Ast],
+    ) -> Result<Option<BoundCall>, Fault> {
+        let mut inputs = Vec::with_capacity(MAX_INPUTS);
+        for input in own_inputs {
+            inputs.push(self.input(*input));
+        }
+        let mut params = Vec::new();
+        let mut beyond = false;
+        for (arg, kind) in args.iter().zip(kinds) {
+            match kind {
+                Arg::Window | Arg::Speed => {
+                    let bars = self.window(arg)?;
+                    beyond |= *kind == Arg::Window && bars > self.bars();
+                    params.push(bars as f64);
+                }
+                Arg::Factor | Arg::Percent => params.push(self.factor(arg, *kind)?),
+                Arg::Number | Arg::Series | Arg::Condition => inputs.push(self.number(arg)?),
+            }
+        }
+        assert!(inputs.len() <= MAX_INPUTS, "{} has too many inputs", indicator.name);
+        Ok((!beyond).then_some((inputs, params)))
+    }
+
+    fn input(&mut self, input: Input) -> NodeId {
+        match input {
+            Input::Column(column) => self.graph.column(column),
+            Input::Typical => {
+                let columns = [Column::High, Column::Low, Column::Close];
+                let [high, low, close] = columns.map(|column| self.graph.column(column));
+                let sum = self.graph.binary(BinaryOp::Add, high, low);
+                let sum = self.graph.binary(BinaryOp::Add, sum, close);
+                let three = self.graph.constant(3.0);
+                self.graph.binary(BinaryOp::Div, sum, three)
+            }
+        }
+    }
+
+    fn factor(&mut self, ast: &Ast, kind: Arg) -> Result<f64, Fault> {
+        let node = self.number(ast)?;
+        let value = self.graph.constant_of(node).expect(TYPED);
+        match kind {
+            Arg::Percent if !(0.0..=100.0).contains(&value) => {
+                Err(Fault::new(ast.span, self.bound_text(ast, "percentile", value), "a number from 0 to 100"))
+            }
+            _ if value.is_nan() => {
+                Err(Fault::new(ast.span, self.bound_text(ast, "factor", value), "a finite number"))
+            }
+            _ => Ok(value),
+        }
+    }
+
+    /// An argument as written and as bound.
+    fn bound_text(&self, ast: &Ast, what: &str, value: f64) -> String {
+        match &ast.kind {
+            AstKind::Number(_) => format!("{what} {value}"),
+            _ => format!("{what} {} = {value}", &self.text[ast.span.start..ast.span.end]),
+        }
     }
 
     /// Bars of the market: a longer window never has a value, and must not take memory for it.
@@ -182,10 +243,7 @@ impl Binder<'_> {
         if value >= 1.0 && value.fract() == 0.0 && value <= 9_007_199_254_740_992.0 {
             return Ok(value as usize);
         }
-        let found = match &ast.kind {
-            AstKind::Number(_) => format!("window {value}"),
-            _ => format!("window {} = {value}", &self.text[ast.span.start..ast.span.end]),
-        };
+        let found = self.bound_text(ast, "window", value);
         Err(Fault::new(ast.span, found, "a whole number of bars, at least 1"))
     }
 }

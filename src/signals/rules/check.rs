@@ -123,10 +123,10 @@ impl Scope<'_> {
         }
         match function.body {
             Body::CrossOver | Body::CrossUnder => Ok(Type::Bool { constant }),
-            Body::Kernel(_, [_, ..]) if !self.columns => {
+            Body::Indicator { .. } | Body::Band { .. } if self.columns => Ok(Type::Series),
+            Body::Indicator { .. } | Body::Band { .. } => {
                 Err(Fault::new(ast.span, format!("`{name}`"), "swept names and numbers only"))
             }
-            Body::Kernel(..) => Ok(Type::Series),
             _ => Ok(if constant { Type::Constant } else { Type::Series }),
         }
     }
@@ -137,7 +137,7 @@ impl Scope<'_> {
             Arg::Number => !matches!(found, Type::Bool { .. }),
             Arg::Series => found == Type::Series,
             Arg::Condition => matches!(found, Type::Bool { .. }),
-            Arg::Window | Arg::Speed => found == Type::Constant,
+            Arg::Window | Arg::Speed | Arg::Factor | Arg::Percent => found == Type::Constant,
         };
         if fits {
             return Ok(found);
@@ -147,6 +147,7 @@ impl Scope<'_> {
             Arg::Series => "a number that comes from columns",
             Arg::Condition => "a boolean",
             Arg::Window | Arg::Speed => "a whole number or a parameter",
+            Arg::Factor | Arg::Percent => "a constant number or a parameter",
         };
         Err(Fault::new(arg.span, found.name(), format!("{wanted} in {}", function.doc.signature)))
     }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use super::columns::FundingRates;
 use super::graph::{Graph, NodeId, Op};
-use super::ops::{self, KernelCall, Operand};
+use super::indicators::{Call, MAX_INPUTS, Params};
+use super::ops::{self, Operand};
 use super::plan::{Place, Plan, Step};
 use crate::market::{Market, Tile};
 
 /// Bytes of intermediates a block may take: they stay in a second-level cache with room for the tile's columns.
-const BLOCK_BYTES: usize = 256 * 1024;
-const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 4..=64;
+const BLOCK_BYTES: usize = 512 * 1024;
+const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 8..=64;
 
 /// The nodes to compute and the buffers to do it in.
 pub(super) struct Evaluator {
@@ -24,6 +25,7 @@ pub(super) struct Evaluator {
     numbers: Vec<Vec<f64>>,
     masks: Vec<Vec<u64>>,
     state: Vec<f64>,
+    state_words: Vec<u64>,
     funding: FundingRates,
     lanes: usize,
     words: usize,
@@ -38,13 +40,14 @@ impl Evaluator {
     pub(super) fn new(graph: &Graph, wanted: &[NodeId], market: &Market) -> Self {
         let nodes: Arc<[Op]> = graph.nodes().into();
         let (lanes, words) = (market.lanes(), market.words());
-        let plan = Plan::new(&nodes, wanted, lanes);
+        let plan = Plan::new(&nodes, wanted, lanes, words);
         let row_bytes = plan.block_numbers * lanes * size_of::<f64>();
         let rows = BLOCK_BYTES.checked_div(row_bytes).unwrap_or(*BLOCK_ROWS.end());
         Self {
             numbers: vec![Vec::new(); plan.numbers],
             masks: vec![Vec::new(); plan.masks],
             state: vec![0.0; plan.state_len],
+            state_words: vec![0; plan.state_words],
             funding: FundingRates::default(),
             lanes,
             words,
@@ -78,8 +81,10 @@ impl Evaluator {
     pub(super) fn step(&mut self, market: &Market, tile: &Tile<'_>) {
         let (nodes, plan) = (Arc::clone(&self.nodes), Arc::clone(&self.plan));
         let mut state = mem::take(&mut self.state);
+        let mut state_words = mem::take(&mut self.state_words);
         if tile.bar0 == 0 {
             state.fill(0.0);
+            state_words.fill(0);
             for step in &plan.steps {
                 if let Op::Lag(..) = nodes[step.node.index()] {
                     ops::lag_reset(self.lanes, &mut state[step.state.clone()]);
@@ -97,9 +102,9 @@ impl Evaluator {
         while row < tile.rows {
             let rows = self.block_rows.min(tile.rows - row);
             for step in &plan.steps {
-                let block = Block { nodes: &nodes, plan: &plan, tile, row, rows };
+                let block = Block { nodes: &nodes, plan: &plan, market, tile, row, rows };
                 if nodes[step.node.index()].is_mask() {
-                    self.compute_mask(&block, step);
+                    self.compute_mask(&block, step, &mut state_words);
                 } else {
                     self.compute_numbers(&block, step, &mut state[step.state.clone()]);
                 }
@@ -107,6 +112,7 @@ impl Evaluator {
             row += rows;
         }
         self.state = state;
+        self.state_words = state_words;
     }
 
     /// Mask of a wanted node over the `rows` of the tile last stepped.
@@ -149,7 +155,7 @@ impl Evaluator {
                 buffer.resize(buffer.len().max(rows * self.words), 0);
             } else {
                 let buffer = &mut self.numbers[slot];
-                buffer.resize(buffer.len().max(rows * self.lanes), 0.0);
+                buffer.resize(buffer.len().max(rows * self.lanes * op.outputs()), 0.0);
                 if let Op::Const(bits) = op {
                     buffer.fill(f64::from_bits(*bits));
                 }
@@ -157,7 +163,7 @@ impl Evaluator {
         }
     }
 
-    fn compute_mask(&mut self, block: &Block<'_>, step: &Step) {
+    fn compute_mask(&mut self, block: &Block<'_>, step: &Step, state: &mut [u64]) {
         let (lanes, words) = (self.lanes, self.words);
         let (slot, span) = block.output(step.node, words);
         let mut buffer = mem::take(&mut self.masks[slot]);
@@ -178,6 +184,10 @@ impl Evaluator {
             Op::And(a, b) => ops::and_words(self.bits(block, *a), self.bits(block, *b), out),
             Op::Or(a, b) => ops::or_words(self.bits(block, *a), self.bits(block, *b), out),
             Op::Not(a) => ops::not_words(self.bits(block, *a), out),
+            Op::LagMask(a) => {
+                let present = block.rows_of(block.tile.present, words);
+                ops::lag_words(self.bits(block, *a), present, words, &mut state[step.state.clone()], out);
+            }
             Op::Present => out.copy_from_slice(block.rows_of(block.tile.present, words)),
             _ => unreachable!("the node is a mask"),
         }
@@ -189,10 +199,11 @@ impl Evaluator {
 
     fn compute_numbers(&mut self, block: &Block<'_>, step: &Step, state: &mut [f64]) {
         let (lanes, words) = (self.lanes, self.words);
-        let (slot, span) = block.output(step.node, lanes);
+        let op = &block.nodes[step.node.index()];
+        let (slot, span) = block.output(step.node, lanes * op.outputs());
         let mut buffer = mem::take(&mut self.numbers[slot]);
         let out = &mut buffer[span];
-        match &block.nodes[step.node.index()] {
+        match op {
             Op::Column(column) => out.copy_from_slice(block.rows_of(column.of(block.tile), lanes)),
             Op::Unary(op, a) => ops::unary(*op, self.panel_of(block, *a), out),
             Op::Binary(op, a, b) => ops::binary(*op, self.operand(block, *a), self.operand(block, *b), out),
@@ -205,12 +216,26 @@ impl Evaluator {
                 let close = block.rows_of(block.tile.close, lanes);
                 ops::lag(self.panel_of(block, *a), close, lanes, *bars, state, out);
             }
-            Op::Kernel(kernel, inputs, windows) => {
-                let mut panels: [&[f64]; ops::MAX_INPUTS] = [&[]; ops::MAX_INPUTS];
+            Op::Indicator(indicator, inputs, params) => {
+                let mut panels: [&[f64]; MAX_INPUTS] = [&[]; MAX_INPUTS];
                 for (panel, input) in panels.iter_mut().zip(inputs) {
                     *panel = self.panel_of(block, *input);
                 }
-                (kernel.0.step)(KernelCall { inputs: panels, lanes, windows, state, out });
+                let grid = &block.market.grid;
+                (indicator.0.step)(Call {
+                    inputs: panels,
+                    lanes,
+                    params: Params(params),
+                    open_ms: grid.open_ms(block.tile.bar0 + block.row),
+                    step_ms: grid.step_ms,
+                    state,
+                    out,
+                });
+            }
+            Op::Part(indicator, output) => {
+                let (slot, span) = block.output(*indicator, lanes);
+                let part = output * span.len()..(output + 1) * span.len();
+                out.copy_from_slice(&self.numbers[slot][part]);
             }
             _ => unreachable!("the node is a number and not a constant"),
         }
@@ -247,6 +272,7 @@ impl Evaluator {
 struct Block<'a> {
     nodes: &'a [Op],
     plan: &'a Plan,
+    market: &'a Market,
     tile: &'a Tile<'a>,
     row: usize,
     rows: usize,

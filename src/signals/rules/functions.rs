@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::columns::Column;
-use super::ops::{self, Kernel};
+use super::indicators::{self as i, Indicator};
 use super::scalar::{BinaryOp, UnaryOp};
 
 /// What `barloom features --list` says about a function.
@@ -32,6 +32,18 @@ pub(super) enum Arg {
     Window,
     /// A whole number ≥ 1 of bars that only sets a speed.
     Speed,
+    /// A constant number.
+    Factor,
+    /// A constant number from 0 to 100.
+    Percent,
+}
+
+/// What an indicator reads without being told.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Input {
+    Column(Column),
+    /// `(high + low + close) / 3`.
+    Typical,
 }
 
 /// What a call becomes.
@@ -44,8 +56,18 @@ pub(super) enum Body {
     Diff,
     CrossOver,
     CrossUnder,
-    /// A kernel over the series arguments, else over columns of its own, with the windows as parameters.
-    Kernel(&'static Kernel, &'static [Column]),
+    /// One panel of an indicator over its own inputs and then the series arguments; the others are its parameters.
+    Indicator {
+        indicator: &'static Indicator,
+        inputs: &'static [Input],
+        output: usize,
+    },
+    /// Panel 0 of an indicator, plus or minus the last argument times its panel 1.
+    Band {
+        indicator: &'static Indicator,
+        inputs: &'static [Input],
+        side: BinaryOp,
+    },
 }
 
 pub(super) struct Function {
@@ -67,139 +89,114 @@ const fn window_optional(function: Function) -> Function {
     Function { required, ..function }
 }
 
-use Arg::{Condition, Number, Series, Speed, Window};
-use Column::{Close, High, Low};
+const fn of(indicator: &'static Indicator, inputs: &'static [Input], output: usize) -> Body {
+    Body::Indicator { indicator, inputs, output }
+}
+
+const fn band(indicator: &'static Indicator, inputs: &'static [Input], side: BinaryOp) -> Body {
+    Body::Band { indicator, inputs, side }
+}
+
+use Arg::{Condition, Factor, Number, Percent, Series, Speed, Window};
+use BinaryOp::{Add, Max, Min, Sub};
+
+const HIGH: Input = Input::Column(Column::High);
+const LOW: Input = Input::Column(Column::Low);
+const CLOSE: Input = Input::Column(Column::Close);
+const VOLUME: Input = Input::Column(Column::Volume);
+const HLC: &[Input] = &[HIGH, LOW, CLOSE];
+const TRADED: &[Input] = &[Input::Typical, VOLUME];
+const LOW_TRADED: &[Input] = &[LOW, Input::Typical, VOLUME];
+const HIGH_TRADED: &[Input] = &[HIGH, Input::Typical, VOLUME];
+const XN: &[Arg] = &[Series, Window];
+const N: &[Arg] = &[Window];
 
 /// One line per function, in the order of the listing.
+#[rustfmt::skip]
 static FUNCTIONS: &[Function] = &[
     function(["abs", "abs(x)", "as x", "absolute value"], &[Number], Body::Unary(UnaryOp::Abs)),
-    function(
-        ["min", "min(a, b)", "as a", "the smaller of two values"],
-        &[Number, Number],
-        Body::Binary(BinaryOp::Min),
-    ),
-    function(
-        ["max", "max(a, b)", "as a", "the larger of two values"],
-        &[Number, Number],
-        Body::Binary(BinaryOp::Max),
-    ),
+    function(["min", "min(a, b)", "as a", "the smaller of two values"], &[Number, Number], Body::Binary(Min)),
+    function(["max", "max(a, b)", "as a", "the larger of two values"], &[Number, Number], Body::Binary(Max)),
     function(["log", "log(x)", "1", "natural logarithm"], &[Number], Body::Unary(UnaryOp::Log)),
     function(["exp", "exp(x)", "1", "exponential"], &[Number], Body::Unary(UnaryOp::Exp)),
-    function(["sqrt", "sqrt(x)", "√x", "square root"], &[Number], Body::Unary(UnaryOp::Sqrt)),
+    function(["sqrt", "sqrt(x)", "root of x", "square root"], &[Number], Body::Unary(UnaryOp::Sqrt)),
     function(["sign", "sign(x)", "1", "1, 0 or -1"], &[Number], Body::Unary(UnaryOp::Sign)),
-    function(
-        ["where", "where(c, a, b)", "as a", "a where c is true, b where it is false"],
-        &[Condition, Number, Number],
-        Body::Where,
-    ),
-    window_optional(function(
-        ["lag", "lag(x, n = 1)", "as x", "x of n present bars ago"],
-        &[Series, Window],
-        Body::Lag,
-    )),
-    window_optional(function(
-        ["diff", "diff(x, n = 1)", "as x", "x minus x of n present bars ago"],
-        &[Series, Window],
-        Body::Diff,
-    )),
-    function(
-        ["cross_over", "cross_over(a, b)", "boolean", "a > b now and a <= b one present bar ago"],
-        &[Number, Number],
-        Body::CrossOver,
-    ),
-    function(
-        ["cross_under", "cross_under(a, b)", "boolean", "a < b now and a >= b one present bar ago"],
-        &[Number, Number],
-        Body::CrossUnder,
-    ),
-    function(
-        ["sma", "sma(x, n)", "as x", "mean of the last n values"],
-        &[Series, Window],
-        Body::Kernel(&ops::SMA, &[]),
-    ),
-    function(
-        ["ema", "ema(x, n)", "as x", "exponential mean, alpha 2/(n+1), seeded with the mean of the first n"],
-        &[Series, Window],
-        Body::Kernel(&ops::EMA, &[]),
-    ),
-    function(
-        ["ewm", "ewm(x, n)", "as x", "exponential mean, alpha 2/(n+1), seeded with the first value"],
-        &[Series, Speed],
-        Body::Kernel(&ops::EWM, &[]),
-    ),
-    function(
-        ["rsi", "rsi(x, n)", "0 to 100", "Wilder's relative strength index"],
-        &[Series, Window],
-        Body::Kernel(&ops::RSI, &[]),
-    ),
-    function(
-        ["trange", "trange()", "price", "true range; first value at the second bar"],
-        &[],
-        Body::Kernel(&ops::TRANGE, &[High, Low, Close]),
-    ),
-    function(
-        ["atr", "atr(n)", "price", "Wilder's mean of the true range"],
-        &[Window],
-        Body::Kernel(&ops::ATR, &[High, Low, Close]),
-    ),
+    function(["where", "where(c, a, b)", "as a", "a where c is true, b where it is false"], &[Condition, Number, Number], Body::Where),
+    window_optional(function(["lag", "lag(x, n = 1)", "as x", "x of n present bars ago"], XN, Body::Lag)),
+    window_optional(function(["diff", "diff(x, n = 1)", "as x", "x minus x of n present bars ago"], XN, Body::Diff)),
+    function(["cross_over", "cross_over(a, b)", "boolean", "a > b now and a <= b one present bar ago"], &[Number, Number], Body::CrossOver),
+    function(["cross_under", "cross_under(a, b)", "boolean", "a < b now and a >= b one present bar ago"], &[Number, Number], Body::CrossUnder),
+    function(["rank_xs", "rank_xs(x)", "0 to 1", "rank among the symbols of the bar, ties shared"], &[Series], of(&i::RANK_XS, &[], 0)),
+    function(["zscore_xs", "zscore_xs(x)", "1", "deviations from the mean of the symbols of the bar"], &[Series], of(&i::ZSCORE_XS, &[], 0)),
+    function(["mean_xs", "mean_xs(x)", "as x", "mean of the symbols of the bar"], &[Series], of(&i::MEAN_XS, &[], 0)),
+    function(["sma", "sma(x, n)", "as x", "mean of the last n values"], XN, of(&i::SMA, &[], 0)),
+    function(["ema", "ema(x, n)", "as x", "exponential mean, alpha 2/(n+1), seeded with the mean of the first n"], XN, of(&i::EMA, &[], 0)),
+    function(["wma", "wma(x, n)", "as x", "mean of the last n values with weights 1 to n"], XN, of(&i::WMA, &[], 0)),
+    function(["rma", "rma(x, n)", "as x", "Wilder's mean, alpha 1/n, seeded with the mean of the first n"], XN, of(&i::RMA, &[], 0)),
+    function(["ewm", "ewm(x, n)", "as x", "exponential mean, alpha 2/(n+1), seeded with the first value"], &[Series, Speed], of(&i::EWM, &[], 0)),
+    function(["rsi", "rsi(x, n)", "0 to 100", "Wilder's relative strength index"], XN, of(&i::RSI, &[], 0)),
+    function(["roc", "roc(x, n)", "percent", "change over n bars"], XN, of(&i::ROC, &[], 0)),
+    function(["stddev", "stddev(x, n)", "as x", "standard deviation of the last n values, divisor n"], XN, of(&i::STDDEV, &[], 0)),
+    function(["var", "var(x, n)", "x squared", "variance of the last n values, divisor n"], XN, of(&i::VAR, &[], 0)),
+    function(["zscore", "zscore(x, n)", "1", "deviations from the mean of the last n values"], XN, of(&i::ZSCORE, &[], 0)),
+    function(["percentrank", "percentrank(x, n)", "0 to 100", "share of the n values before that are below x"], XN, of(&i::PERCENTRANK, &[], 0)),
+    function(["percentile", "percentile(x, n, p)", "as x", "nearest-rank percentile p of the last n values"], &[Series, Window, Percent], of(&i::PERCENTILE, &[], 0)),
+    function(["median", "median(x, n)", "as x", "median of the last n values"], XN, of(&i::MEDIAN, &[], 0)),
+    function(["rolling_min", "rolling_min(x, n)", "as x", "smallest of the last n values"], XN, of(&i::ROLLING_MIN, &[], 0)),
+    function(["rolling_max", "rolling_max(x, n)", "as x", "largest of the last n values"], XN, of(&i::ROLLING_MAX, &[], 0)),
+    function(["rolling_sum", "rolling_sum(x, n)", "as x", "sum of the last n values"], XN, of(&i::ROLLING_SUM, &[], 0)),
+    function(["rolling_mean", "rolling_mean(x, n)", "as x", "mean of the last n values, as sma"], XN, of(&i::SMA, &[], 0)),
+    function(["realized_vol", "realized_vol(x, n)", "per year", "annualised root mean square of the last n log returns"], XN, of(&i::REALIZED_VOL, &[], 0)),
+    function(["correl", "correl(x, y, n)", "-1 to 1", "correlation of the last n values"], &[Series, Series, Window], of(&i::CORREL, &[], 0)),
+    function(["beta", "beta(x, y, n)", "1", "slope of the returns of x on those of y over n returns"], &[Series, Series, Window], of(&i::BETA, &[], 0)),
+    function(["trange", "trange()", "price", "true range; first value at the second bar"], &[], of(&i::TRANGE, HLC, 0)),
+    function(["atr", "atr(n)", "price", "Wilder's mean of the true range"], N, of(&i::ATR, HLC, 0)),
+    function(["natr", "natr(n)", "percent", "atr in percent of the close"], N, of(&i::NATR, HLC, 0)),
+    function(["adx", "adx(n)", "0 to 100", "average directional index"], N, of(&i::DIRECTIONAL, HLC, 3)),
+    function(["dx", "dx(n)", "0 to 100", "directional index"], N, of(&i::DIRECTIONAL, HLC, 2)),
+    function(["plus_di", "plus_di(n)", "0 to 100", "plus directional indicator"], N, of(&i::DIRECTIONAL, HLC, 0)),
+    function(["minus_di", "minus_di(n)", "0 to 100", "minus directional indicator"], N, of(&i::DIRECTIONAL, HLC, 1)),
+    function(["cci", "cci(n)", "1", "commodity channel index"], N, of(&i::CCI, HLC, 0)),
+    function(["mfi", "mfi(n)", "0 to 100", "money flow index"], N, of(&i::MFI, &[HIGH, LOW, CLOSE, VOLUME], 0)),
+    function(["macd", "macd(x, fast, slow, signal)", "as x", "difference of two exponential means"], &[Series, Window, Window, Window], of(&i::MACD, &[], 0)),
+    function(["macd_signal", "macd_signal(x, fast, slow, signal)", "as x", "exponential mean of macd"], &[Series, Window, Window, Window], of(&i::MACD, &[], 1)),
+    function(["macd_hist", "macd_hist(x, fast, slow, signal)", "as x", "macd minus macd_signal"], &[Series, Window, Window, Window], of(&i::MACD, &[], 2)),
+    function(["bbands_upper", "bbands_upper(x, n, k)", "as x", "mean plus k standard deviations"], &[Series, Window, Factor], of(&i::BBANDS, &[], 0)),
+    function(["bbands_mid", "bbands_mid(x, n, k)", "as x", "mean between the bands"], &[Series, Window, Factor], of(&i::BBANDS, &[], 1)),
+    function(["bbands_lower", "bbands_lower(x, n, k)", "as x", "mean minus k standard deviations"], &[Series, Window, Factor], of(&i::BBANDS, &[], 2)),
+    function(["stoch_k", "stoch_k(fk, sk, sd)", "0 to 100", "slow stochastic %K"], &[Window, Window, Window], of(&i::STOCH, HLC, 0)),
+    function(["stoch_d", "stoch_d(fk, sk, sd)", "0 to 100", "slow stochastic %D"], &[Window, Window, Window], of(&i::STOCH, HLC, 1)),
+    function(["obv", "obv()", "base units", "on-balance volume"], &[], of(&i::OBV, &[CLOSE, VOLUME], 0)),
+    function(["donchian_upper", "donchian_upper(n)", "price", "highest high of n bars, this one included"], N, of(&i::DONCHIAN, &[HIGH, LOW], 0)),
+    function(["donchian_lower", "donchian_lower(n)", "price", "lowest low of n bars, this one included"], N, of(&i::DONCHIAN, &[HIGH, LOW], 2)),
+    function(["donchian_mid", "donchian_mid(n)", "price", "mean of the two"], N, of(&i::DONCHIAN, &[HIGH, LOW], 1)),
+    function(["keltner_upper", "keltner_upper(n, m, k)", "price", "ema of the typical price over n plus k atr(m)"], &[Window, Window, Factor], of(&i::KELTNER, KELTNER_INPUTS, 0)),
+    function(["keltner_mid", "keltner_mid(n, m, k)", "price", "ema of the typical price over n"], &[Window, Window, Factor], of(&i::KELTNER, KELTNER_INPUTS, 1)),
+    function(["keltner_lower", "keltner_lower(n, m, k)", "price", "ema of the typical price over n minus k atr(m)"], &[Window, Window, Factor], of(&i::KELTNER, KELTNER_INPUTS, 2)),
+    function(["supertrend", "supertrend(n, k)", "price", "supertrend line: the lower band in an uptrend, else the upper"], &[Window, Factor], of(&i::SUPERTREND, HLC, 0)),
+    function(["supertrend_dir", "supertrend_dir(n, k)", "1 or -1", "direction of supertrend"], &[Window, Factor], of(&i::SUPERTREND, HLC, 1)),
+    function(["vwap", "vwap(n)", "price", "volume-weighted typical price of n bars"], N, of(&i::VWAP, TRADED, 0)),
+    function(["avwap_day", "avwap_day()", "price", "volume-weighted typical price since 00:00 UTC"], &[], of(&i::AVWAP_DAY, TRADED, 0)),
+    function(["avwap_day_upper", "avwap_day_upper(k)", "price", "the same plus k deviations"], &[Factor], band(&i::AVWAP_DAY, TRADED, Add)),
+    function(["avwap_day_lower", "avwap_day_lower(k)", "price", "the same minus k deviations"], &[Factor], band(&i::AVWAP_DAY, TRADED, Sub)),
+    function(["avwap_week", "avwap_week()", "price", "volume-weighted typical price since Monday 00:00 UTC"], &[], of(&i::AVWAP_WEEK, TRADED, 0)),
+    function(["avwap_week_upper", "avwap_week_upper(k)", "price", "the same plus k deviations"], &[Factor], band(&i::AVWAP_WEEK, TRADED, Add)),
+    function(["avwap_week_lower", "avwap_week_lower(k)", "price", "the same minus k deviations"], &[Factor], band(&i::AVWAP_WEEK, TRADED, Sub)),
+    function(["avwap_month", "avwap_month()", "price", "volume-weighted typical price since the month began, UTC"], &[], of(&i::AVWAP_MONTH, TRADED, 0)),
+    function(["avwap_month_upper", "avwap_month_upper(k)", "price", "the same plus k deviations"], &[Factor], band(&i::AVWAP_MONTH, TRADED, Add)),
+    function(["avwap_month_lower", "avwap_month_lower(k)", "price", "the same minus k deviations"], &[Factor], band(&i::AVWAP_MONTH, TRADED, Sub)),
+    function(["avwap_swing_low", "avwap_swing_low(l, r)", "price", "volume-weighted typical price since the last low below l bars before and r after"], &[Window, Window], of(&i::AVWAP_SWING_LOW, LOW_TRADED, 0)),
+    function(["avwap_swing_low_upper", "avwap_swing_low_upper(l, r, k)", "price", "the same plus k deviations"], &[Window, Window, Factor], band(&i::AVWAP_SWING_LOW, LOW_TRADED, Add)),
+    function(["avwap_swing_low_lower", "avwap_swing_low_lower(l, r, k)", "price", "the same minus k deviations"], &[Window, Window, Factor], band(&i::AVWAP_SWING_LOW, LOW_TRADED, Sub)),
+    function(["avwap_swing_high", "avwap_swing_high(l, r)", "price", "volume-weighted typical price since the last high above l bars before and r after"], &[Window, Window], of(&i::AVWAP_SWING_HIGH, HIGH_TRADED, 0)),
+    function(["avwap_swing_high_upper", "avwap_swing_high_upper(l, r, k)", "price", "the same plus k deviations"], &[Window, Window, Factor], band(&i::AVWAP_SWING_HIGH, HIGH_TRADED, Add)),
+    function(["avwap_swing_high_lower", "avwap_swing_high_lower(l, r, k)", "price", "the same minus k deviations"], &[Window, Window, Factor], band(&i::AVWAP_SWING_HIGH, HIGH_TRADED, Sub)),
 ];
 
+const KELTNER_INPUTS: &[Input] = &[HIGH, LOW, CLOSE, Input::Typical];
+
 /// Functions the language will have; refused by name so that nobody takes them for a slip of the pen.
-static LATER: &[&str] = &[
-    "rank_xs",
-    "zscore_xs",
-    "mean_xs",
-    "of",
-    "tf",
-    "wma",
-    "rma",
-    "roc",
-    "stddev",
-    "var",
-    "zscore",
-    "percentrank",
-    "percentile",
-    "median",
-    "rolling_min",
-    "rolling_max",
-    "rolling_sum",
-    "rolling_mean",
-    "realized_vol",
-    "correl",
-    "beta",
-    "natr",
-    "adx",
-    "dx",
-    "plus_di",
-    "minus_di",
-    "cci",
-    "mfi",
-    "macd",
-    "macd_signal",
-    "macd_hist",
-    "bbands_upper",
-    "bbands_mid",
-    "bbands_lower",
-    "stoch_k",
-    "stoch_d",
-    "obv",
-    "donchian_upper",
-    "donchian_lower",
-    "donchian_mid",
-    "keltner_upper",
-    "keltner_mid",
-    "keltner_lower",
-    "supertrend",
-    "supertrend_dir",
-    "vwap",
-    "avwap_day",
-    "avwap_week",
-    "avwap_month",
-    "avwap_swing_low",
-    "avwap_swing_high",
-    "liquidity_ratio",
-    "liquidity_regime",
-];
+static LATER: &[&str] = &["of", "tf", "liquidity_ratio", "liquidity_regime"];
 
 /// The function of this name.
 pub(super) fn find(name: &str) -> Option<&'static Function> {

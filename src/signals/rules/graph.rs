@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 
 use super::columns::Column;
-use super::ops::Kernel;
+use super::indicators::Indicator;
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
 
 /// Index of a node; operands always come before the nodes that read them.
@@ -25,17 +25,17 @@ impl NodeId {
     }
 }
 
-/// A kernel as part of a key: two are the same when their names are.
+/// An indicator as part of a key: two are the same when their names are.
 #[derive(Clone, Copy)]
-pub(super) struct KernelRef(pub(super) &'static Kernel);
+pub(super) struct IndicatorRef(pub(super) &'static Indicator);
 
-impl PartialEq for KernelRef {
+impl PartialEq for IndicatorRef {
     fn eq(&self, other: &Self) -> bool {
         self.0.name == other.0.name
     }
 }
-impl Eq for KernelRef {}
-impl Hash for KernelRef {
+impl Eq for IndicatorRef {}
+impl Hash for IndicatorRef {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.name.hash(state);
     }
@@ -58,13 +58,18 @@ pub(super) enum Op {
     },
     /// The value of this many present bars ago.
     Lag(NodeId, usize),
-    Kernel(KernelRef, Box<[NodeId]>, Box<[usize]>),
+    /// An indicator with its inputs and the bits of its parameters; of several panels, read through [`Op::Part`].
+    Indicator(IndicatorRef, Box<[NodeId]>, Box<[u64]>),
+    /// One panel of an indicator that has several.
+    Part(NodeId, usize),
     // Masks.
     Present,
     Compare(Comparison, NodeId, NodeId),
     And(NodeId, NodeId),
     Or(NodeId, NodeId),
     Not(NodeId),
+    /// The mask at the present bar before.
+    LagMask(NodeId),
 }
 
 impl Op {
@@ -72,21 +77,46 @@ impl Op {
     pub(super) fn operands(&self) -> Vec<NodeId> {
         match self {
             Self::Column(_) | Self::Const(_) | Self::Present => Vec::new(),
-            Self::Unary(_, a) | Self::Lag(a, _) | Self::Not(a) => vec![*a],
+            Self::Unary(_, a) | Self::Lag(a, _) | Self::Part(a, _) | Self::Not(a) | Self::LagMask(a) => {
+                vec![*a]
+            }
             Self::Binary(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => vec![*a, *b],
             Self::Where { value, valid, yes, no } => vec![*value, *valid, *yes, *no],
-            Self::Kernel(_, inputs, _) => inputs.to_vec(),
+            Self::Indicator(_, inputs, _) => inputs.to_vec(),
         }
     }
 
     /// Whether the node is a mask.
     pub(super) fn is_mask(&self) -> bool {
-        matches!(self, Self::Present | Self::Compare(..) | Self::And(..) | Self::Or(..) | Self::Not(_))
+        matches!(
+            self,
+            Self::Present
+                | Self::Compare(..)
+                | Self::And(..)
+                | Self::Or(..)
+                | Self::Not(_)
+                | Self::LagMask(_)
+        )
     }
 
-    /// Whether its value depends on earlier bars, so that it cannot be computed at a single point.
+    /// Whether its value depends on other bars or symbols, so that it cannot be computed at a single point.
     pub(super) fn is_stateful(&self) -> bool {
-        matches!(self, Self::Lag(..) | Self::Kernel(..) | Self::Column(Column::FundingRate))
+        matches!(
+            self,
+            Self::Lag(..)
+                | Self::LagMask(_)
+                | Self::Indicator(..)
+                | Self::Part(..)
+                | Self::Column(Column::FundingRate)
+        )
+    }
+
+    /// Panels it gives.
+    pub(super) fn outputs(&self) -> usize {
+        match self {
+            Self::Indicator(indicator, ..) => indicator.0.outputs,
+            _ => 1,
+        }
     }
 }
 
@@ -101,9 +131,9 @@ enum Logic {
 #[derive(Debug, Clone)]
 pub(super) struct Truth {
     logic: Logic,
-    /// Numbers it reads.
+    /// What it reads: numbers, and masks of where earlier numbers were there.
     reads: BTreeSet<NodeId>,
-    /// Numbers of which the mask is known to be false where they are `NaN`.
+    /// Those of `reads` of which the mask is known to be false where they are missing.
     implied: BTreeSet<NodeId>,
 }
 
@@ -161,14 +191,23 @@ impl Graph {
         }
     }
 
-    /// `a` lagged; a constant has always been what it is.
     pub(super) fn lag(&mut self, a: NodeId, bars: usize) -> NodeId {
-        if self.constant_of(a).is_some() { a } else { self.node(Op::Lag(a, bars)) }
+        let a = self.series(a);
+        self.node(Op::Lag(a, bars))
     }
 
-    pub(super) fn kernel(&mut self, kernel: &'static Kernel, inputs: &[NodeId], windows: &[usize]) -> NodeId {
+    /// Panel `output` of an indicator.
+    pub(super) fn indicator(
+        &mut self,
+        indicator: &'static Indicator,
+        inputs: &[NodeId],
+        params: &[f64],
+        output: usize,
+    ) -> NodeId {
         let inputs = inputs.iter().map(|&input| self.series(input)).collect();
-        self.node(Op::Kernel(KernelRef(kernel), inputs, windows.into()))
+        let params = params.iter().map(|param| param.to_bits()).collect();
+        let node = self.node(Op::Indicator(IndicatorRef(indicator), inputs, params));
+        if indicator.outputs == 1 { node } else { self.node(Op::Part(node, output)) }
     }
 
     /// A constant as a series, which is `NaN` at missing bars like every other; series as they are.
@@ -237,14 +276,38 @@ impl Graph {
         if x == y { x } else { self.node(Op::And(x.min(y), x.max(y))) }
     }
 
-    /// Mask that is set where none of `reads` is `NaN`; `None`: nowhere.
+    /// `high > low`, and not so one present bar ago, when both had values too.
+    ///
+    /// What was one bar ago is kept as a mask and not as numbers: a bit per symbol instead of two values.
+    pub(super) fn crossing(&mut self, low: NodeId, high: NodeId) -> Truth {
+        let now = self.compare(Comparison::Lt, low, high);
+        let Some(valid) = self.valid(&now.reads) else { return now };
+        let not_above = match now.logic {
+            Logic::Const(true) => {
+                let above = self.node(Op::Not(valid));
+                self.and_masks(above, valid)
+            }
+            Logic::Const(false) => valid,
+            Logic::Mask(above) => {
+                let not_above = self.node(Op::Not(above));
+                self.and_masks(not_above, valid)
+            }
+        };
+        let (before, valid_before) = (self.node(Op::LagMask(not_above)), self.node(Op::LagMask(valid)));
+        let reads = BTreeSet::from([valid_before]);
+        let before = Truth { logic: Logic::Mask(before), implied: reads.clone(), reads };
+        self.and(now, before)
+    }
+
+    /// Mask that is set where nothing of `reads` is missing; `None`: nowhere.
     fn valid(&mut self, reads: &BTreeSet<NodeId>) -> Option<NodeId> {
         let mut mask = None;
         for &node in reads {
             if self.constant_of(node).is_some_and(f64::is_nan) {
                 return None;
             }
-            let here = self.node(Op::Compare(Comparison::Eq, node, node));
+            let is_mask = self.nodes[node.index()].is_mask();
+            let here = if is_mask { node } else { self.node(Op::Compare(Comparison::Eq, node, node)) };
             mask = Some(match mask {
                 None => here,
                 Some(mask) => self.and_masks(mask, here),

@@ -17,6 +17,7 @@ mod fault;
 mod features;
 mod functions;
 mod graph;
+mod indicators;
 mod lexer;
 mod ops;
 mod parser;
@@ -28,7 +29,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use ast::Expr;
-pub use features::{eval_constraint, feature_columns};
+pub use features::{FeatureSink, eval_constraint, feature_columns};
 pub use functions::{FunctionDoc, function_list};
 pub use program::{RuleProgram, compile};
 

@@ -1,69 +1,10 @@
-//! The operators over panels: the only place that calls the kernels.
-//!
-//! Adding an indicator is one [`Kernel`] here and its line in [`super::functions`].
+//! The operators over panels, as the graph calls them. Indicators are in [`super::indicators`]; nothing else calls the
+//! kernels.
 
+use barloom_kernels::elementwise;
 use barloom_kernels::simd::{LANE_CHUNK, Simd, dispatch, f64x8, level, mask64x8, prelude::*};
-use barloom_kernels::{elementwise, momentum, moving, volatility};
 
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
-
-/// Most inputs a kernel has.
-pub(super) const MAX_INPUTS: usize = 4;
-
-/// An indicator that runs over rows with its state kept by the caller; zeroed state is the start of the series.
-pub(super) struct Kernel {
-    /// Unique name.
-    pub(super) name: &'static str,
-    /// `f64` of state for a number of lanes and the windows.
-    pub(super) state_len: fn(usize, &[usize]) -> usize,
-    /// Runs it over the rows of the call.
-    pub(super) step: fn(KernelCall<'_>),
-}
-
-/// One call of a kernel.
-pub(super) struct KernelCall<'a> {
-    pub(super) inputs: [&'a [f64]; MAX_INPUTS],
-    pub(super) lanes: usize,
-    pub(super) windows: &'a [usize],
-    pub(super) state: &'a mut [f64],
-    pub(super) out: &'a mut [f64],
-}
-
-pub(super) static SMA: Kernel = Kernel {
-    name: "sma",
-    state_len: |lanes, windows| moving::sma_state_len(lanes, windows[0]),
-    step: |c| moving::sma(c.inputs[0], c.lanes, c.windows[0], c.state, c.out),
-};
-
-pub(super) static EMA: Kernel = Kernel {
-    name: "ema",
-    state_len: |lanes, windows| moving::ema_state_len(lanes, windows[0]),
-    step: |c| moving::ema(c.inputs[0], c.lanes, c.windows[0], c.state, c.out),
-};
-
-pub(super) static EWM: Kernel = Kernel {
-    name: "ewm",
-    state_len: |lanes, windows| moving::ewm_state_len(lanes, windows[0]),
-    step: |c| moving::ewm(c.inputs[0], c.lanes, c.windows[0], c.state, c.out),
-};
-
-pub(super) static RSI: Kernel = Kernel {
-    name: "rsi",
-    state_len: |lanes, windows| momentum::rsi_state_len(lanes, windows[0]),
-    step: |c| momentum::rsi(c.inputs[0], c.lanes, c.windows[0], c.state, c.out),
-};
-
-pub(super) static TRANGE: Kernel = Kernel {
-    name: "trange",
-    state_len: |lanes, _| volatility::trange_state_len(lanes),
-    step: |c| volatility::trange(c.inputs[0], c.inputs[1], c.inputs[2], c.lanes, c.state, c.out),
-};
-
-pub(super) static ATR: Kernel = Kernel {
-    name: "atr",
-    state_len: |lanes, windows| volatility::atr_state_len(lanes, windows[0]),
-    step: |c| volatility::atr(c.inputs[0], c.inputs[1], c.inputs[2], c.lanes, c.windows[0], c.state, c.out),
-};
 
 /// An operand: a block of rows, or one number for all of it.
 #[derive(Clone, Copy)]
@@ -257,8 +198,8 @@ pub(super) fn lag_reset(lanes: usize, state: &mut [f64]) {
 
 /// `x` of `bars` present bars ago, a bar being present where its close is.
 ///
-/// Not the kernel of that name, for which a `NaN` in `x` is a missing bar: `cross_over(a, b)` compares both sides of
-/// one and the same earlier bar, also where only one of them had a value.
+/// Not the kernel of that name, for which a `NaN` in `x` is a missing bar: the lags of two expressions are those of one
+/// and the same earlier bar, also where only one of them had a value.
 pub(super) fn lag(x: &[f64], close: &[f64], lanes: usize, bars: usize, state: &mut [f64], out: &mut [f64]) {
     let rows = x.chunks_exact(lanes).zip(close.chunks_exact(lanes)).zip(out.chunks_exact_mut(lanes));
     if bars == 1 {
@@ -282,6 +223,17 @@ pub(super) fn lag(x: &[f64], close: &[f64], lanes: usize, bars: usize, state: &m
             *out = *slot;
             *slot = x[lane];
             positions[lane] = if position + 1 == bars { 0.0 } else { (position + 1) as f64 };
+        }
+    }
+}
+
+/// The bits of the present bar before, each symbol by its own bars; none before its first.
+pub(super) fn lag_words(bits: &[u64], present: &[u64], words: usize, state: &mut [u64], out: &mut [u64]) {
+    let rows = bits.chunks_exact(words).zip(present.chunks_exact(words)).zip(out.chunks_exact_mut(words));
+    for ((bits, present), out) in rows {
+        for (((out, last), bits), present) in out.iter_mut().zip(state.iter_mut()).zip(bits).zip(present) {
+            *out = *last & present;
+            *last = (*last & !present) | (bits & present);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::columns::Column;
 use super::graph::{NodeId, Op};
+use super::indicators::Params;
 use super::ops;
 use super::scalar::Comparison;
 
@@ -25,7 +26,7 @@ pub(super) struct Step {
     pub(super) node: NodeId,
     /// The comparison the other way round, computed in the same pass.
     pub(super) mirrored: Option<NodeId>,
-    /// The node's part of the state.
+    /// The node's part of the state: of the words if it is a mask, else of the numbers.
     pub(super) state: Range<usize>,
 }
 
@@ -37,16 +38,17 @@ pub(super) struct Plan {
     /// Buffers of numbers and of masks.
     pub(super) numbers: usize,
     pub(super) masks: usize,
-    /// Those of `numbers` that hold one block.
+    /// Panels of one block, all live at once.
     pub(super) block_numbers: usize,
     pub(super) state_len: usize,
+    pub(super) state_words: usize,
     /// Buffer of the funding rates, where they are read.
     pub(super) funding_slot: Option<usize>,
 }
 
 impl Plan {
     /// Plans the computation of `wanted` nodes and of what they read.
-    pub(super) fn new(nodes: &[Op], wanted: &[NodeId], lanes: usize) -> Self {
+    pub(super) fn new(nodes: &[Op], wanted: &[NodeId], lanes: usize, words: usize) -> Self {
         let used = reachable(nodes, wanted);
         let mut wide = vec![false; nodes.len()];
         for node in wanted {
@@ -65,10 +67,11 @@ impl Plan {
                 masks: 0,
                 block_numbers: 0,
                 state_len: 0,
+                state_words: 0,
                 funding_slot: None,
             },
         };
-        planner.run(&used, lanes);
+        planner.run(&used, lanes, words);
         planner.plan
     }
 }
@@ -83,14 +86,13 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn run(&mut self, used: &[bool], lanes: usize) {
+    fn run(&mut self, used: &[bool], lanes: usize, words: usize) {
         let mirrored = mirrored_pairs(self.nodes, used);
         let mut done = vec![false; self.nodes.len()];
         let mut last_read_by = last_readers(self.nodes, used);
         for index in (0..self.nodes.len()).filter(|&index| used[index]) {
             if !done[index] {
                 let node = NodeId::from_index(index);
-                let state_len = state_len(&self.nodes[index], lanes);
                 let computed = self.place(index);
                 let partner = mirrored[index];
                 if let Some(partner) = partner {
@@ -98,8 +100,7 @@ impl Planner<'_> {
                     done[partner.index()] = true;
                 }
                 if computed {
-                    let state = self.plan.state_len..self.plan.state_len + state_len;
-                    self.plan.state_len += state_len;
+                    let state = self.state_of(&self.nodes[index], lanes, words);
                     self.plan.steps.push(Step { node, mirrored: partner, state });
                 }
             }
@@ -108,6 +109,19 @@ impl Planner<'_> {
                 self.release(finished);
             }
         }
+    }
+
+    /// The next free part of the state, as long as the node needs.
+    fn state_of(&mut self, op: &Op, lanes: usize, words: usize) -> Range<usize> {
+        let len = match op {
+            Op::Lag(_, bars) => ops::lag_state_len(lanes, *bars),
+            Op::Indicator(indicator, _, params) => (indicator.0.state_len)(lanes, Params(params)),
+            Op::LagMask(_) => words,
+            _ => 0,
+        };
+        let end = if op.is_mask() { &mut self.plan.state_words } else { &mut self.plan.state_len };
+        *end += len;
+        *end - len..*end
     }
 
     /// Gives a node its place; whether there is anything to compute.
@@ -142,7 +156,7 @@ impl Planner<'_> {
         let slot = reused.unwrap_or_else(|| {
             let count = if mask { &mut self.plan.masks } else { &mut self.plan.numbers };
             *count += 1;
-            self.plan.block_numbers += usize::from(!mask && !wide);
+            self.plan.block_numbers += if mask || wide { 0 } else { op.outputs() };
             *count - 1
         });
         self.plan.places[index] = if wide { Place::Wide(slot) } else { Place::Block(slot) };
@@ -154,14 +168,6 @@ impl Planner<'_> {
         if let (Place::Block(slot), false) = (self.plan.places[index], matches!(op, Op::Const(_))) {
             if op.is_mask() { &mut self.free_masks } else { &mut self.free_numbers }.push(slot);
         }
-    }
-}
-
-fn state_len(op: &Op, lanes: usize) -> usize {
-    match op {
-        Op::Lag(_, bars) => ops::lag_state_len(lanes, *bars),
-        Op::Kernel(kernel, _, windows) => (kernel.0.state_len)(lanes, windows),
-        _ => 0,
     }
 }
 
@@ -238,7 +244,7 @@ mod tests {
         for _ in 0..20 {
             sum = graph.binary(BinaryOp::Mul, sum, close);
         }
-        let plan = Plan::new(graph.nodes(), &[sum], 8);
+        let plan = Plan::new(graph.nodes(), &[sum], 8, 1);
         assert_eq!(plan.steps.len(), 21);
         assert_eq!(plan.block_numbers, 2);
         for step in &plan.steps {
@@ -255,7 +261,7 @@ mod tests {
         let less = graph.compare(Comparison::Lt, open, close);
         let greater = graph.compare(Comparison::Lt, close, open);
         let wanted = [graph.mask(&less).unwrap(), graph.mask(&greater).unwrap()];
-        let plan = Plan::new(graph.nodes(), &wanted, 8);
+        let plan = Plan::new(graph.nodes(), &wanted, 8, 1);
         assert_eq!(plan.steps.len(), 1);
         assert_eq!(plan.steps[0].mirrored, Some(wanted[1]));
     }

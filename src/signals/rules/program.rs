@@ -233,20 +233,25 @@ impl Point<'_> {
 /// The deepest nodes with state that `roots` read, ascending; and roots that are too large to compute at a point.
 fn kept_panels(nodes: &[Op], roots: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
     let mut visits = vec![1_usize; nodes.len()];
-    for (index, op) in nodes.iter().enumerate().filter(|(_, op)| !op.is_stateful()) {
+    let mut is_kept = vec![false; nodes.len()];
+    for (index, op) in nodes.iter().enumerate() {
         let operands = op.operands();
-        let below = operands.iter().map(|operand| visits[operand.index()]);
-        visits[index] = below.fold(1, usize::saturating_add);
+        // Masks are not kept, so what chooses by a mask with state is.
+        let reads_kept_mask = operands.iter().any(|a| nodes[a.index()].is_mask() && is_kept[a.index()]);
+        is_kept[index] = op.is_stateful() || reads_kept_mask;
+        if !is_kept[index] {
+            let below = operands.iter().map(|operand| visits[operand.index()]);
+            visits[index] = below.fold(1, usize::saturating_add);
+        }
     }
     let mut kept = Vec::new();
     let mut seen = vec![false; nodes.len()];
     let mut open: Vec<(NodeId, bool)> = roots.map(|root| (root, true)).collect();
     while let Some((node, is_root)) = open.pop() {
-        let op = &nodes[node.index()];
-        if op.is_stateful() || (is_root && visits[node.index()] > MAX_POINT_VISITS) {
+        if is_kept[node.index()] || (is_root && visits[node.index()] > MAX_POINT_VISITS) {
             kept.push(node);
         } else if !std::mem::replace(&mut seen[node.index()], true) {
-            open.extend(op.operands().into_iter().map(|operand| (operand, false)));
+            open.extend(nodes[node.index()].operands().into_iter().map(|operand| (operand, false)));
         }
     }
     kept.sort_unstable();
