@@ -37,15 +37,8 @@ pub(super) fn sweep(args: &SweepArgs, output: &Output, threads: usize) -> Result
     let run = data::window(&args.window, market.grid)?;
     let path = (!spec.signals.path.is_empty()).then(|| loaded.resolve(&spec.signals.path));
     let (source, source_digest) = read_source(spec, Some(&args.config.config), path, &market)?;
-    let job = Job {
-        market: &market,
-        spec,
-        points: &points,
-        source: &source,
-        source_digest: &source_digest,
-        run: run.clone(),
-        tile_bars: args.window.tile_bars,
-    };
+    let tile_bars = args.window.tile_bars;
+    let job = Job::new(&market, spec, &points, &source, &source_digest, run.clone(), tile_bars);
     job.check()?;
     let symbol_bars = points.len() as u64 * run.len() as u64 * market.symbols.len() as u64;
     let plan = json!({

@@ -25,7 +25,7 @@ use crate::reporting::{Metrics, TrialStats};
 use crate::signals::SignalSource;
 
 /// Everything that all workers read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Job<'a> {
     /// The market.
     pub market: &'a Market,
@@ -41,6 +41,7 @@ pub struct Job<'a> {
     pub run: Range<usize>,
     /// Bars per tile; changes no result.
     pub tile_bars: usize,
+    venue: Venue<'a>,
 }
 
 /// How a sweep is run; nothing here changes a result.
@@ -123,7 +124,23 @@ const SHARED_KEYS: &[&str] = &[
     "output.",
 ];
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// A job over bars `run` of a market.
+    ///
+    /// # Panics
+    /// When the run reaches beyond the grid.
+    pub fn new(
+        market: &'a Market,
+        spec: &'a Spec,
+        points: &'a Points,
+        source: &'a Source,
+        source_digest: &'a str,
+        run: Range<usize>,
+        tile_bars: usize,
+    ) -> Self {
+        let venue = Venue::new(market, run.clone());
+        Self { market, spec, points, source, source_digest, run, tile_bars, venue }
+    }
     /// Checks what can be checked before the first bar.
     ///
     /// # Errors
@@ -339,7 +356,7 @@ fn run_accounts(
     mut signals: Box<dyn SignalSource>,
     on_tile: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<Outcome>> {
-    let venue = Venue::new(job.market, job.run.clone());
+    let venue = &job.venue;
     let use_mark = plans.first().is_some_and(|plan| plan.use_mark);
     let mut accounts: Vec<(Account, Outcome)> = plans
         .iter()
@@ -351,7 +368,7 @@ fn run_accounts(
                 job.run.clone(),
                 plan.initial_capital_usdt,
             );
-            (Account::new(&venue, plan), Ok(stats))
+            (Account::new(venue, plan), Ok(stats))
         })
         .collect();
     let needs_volume = plans.iter().any(|plan| Account::needs_trailing_volume(plan));
@@ -365,7 +382,7 @@ fn run_accounts(
         signals.step(job.market, &tile);
         for (trial, (account, outcome)) in accounts.iter_mut().enumerate() {
             let Ok(stats) = outcome else { continue };
-            let step = || account.step_tile(&venue, &tile, trailing, &signals.trial(trial), stats);
+            let step = || account.step_tile(venue, &tile, trailing, &signals.trial(trial), stats);
             // A broken invariant is a defect of the engine: it ends its own trial, loudly, and no other.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(step)) {
                 *outcome = Err(panic_text(&*panic));
