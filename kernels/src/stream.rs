@@ -16,7 +16,7 @@
 //! warm-up, the row runs without masks and counters; what it does to lanes not yet listed is wiped when they list. Both
 //! forms compute the same operations in the same order.
 //!
-//! **Windows** ([`window`]) are trees of pairs: the fold of the last `2^(k+1)` bars is the fold of the last `2^k` joined
+//! **Windows** (`window`) are trees of pairs: the fold of the last `2^(k+1)` bars is the fold of the last `2^k` joined
 //! with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last `n`. It costs about `2 log2 n`
 //! joins per row, is as accurate as pairwise summation, never subtracts, and depends on the bars of the window alone.
 
@@ -129,7 +129,7 @@ pub(crate) fn state_len<K: Layout>(kernel: K, registers: usize, lanes: usize) ->
     lanes * (HEADER_SLOTS + registers + kernel.ring_slots())
 }
 
-/// Runs an indicator over rows. The name of the module has no `S`, so `K` must implement [`Kernel`] for every level.
+/// Runs an indicator over rows: [`drive`], compiled for every level.
 macro_rules! run {
     ($kernel:expr, $inputs:expr, $lanes:expr, $state:expr, $outputs:expr) => {{
         let kernel = $kernel;
