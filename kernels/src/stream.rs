@@ -16,7 +16,7 @@
 //! warm-up, the row runs without masks and counters; what it does to lanes not yet listed is wiped when they list. Both
 //! forms compute the same operations in the same order.
 //!
-//! **Windows** ([`window`]) are trees of pairs: the fold of the last `2^(k+1)` bars is the fold of the last `2^k` joined
+//! **Windows** (`window`) are trees of pairs: the fold of the last `2^(k+1)` bars is the fold of the last `2^k` joined
 //! with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last `n`. It costs about `2 log2 n`
 //! joins per row, is as accurate as pairwise summation, never subtracts, and depends on the bars of the window alone.
 
@@ -29,8 +29,12 @@ use crate::simd::{LANE_CHUNK, Simd, f64x8, mask64x8, prelude::*};
 /// One slot of state: a value for each lane of a chunk.
 pub(crate) type Slot = [f64; LANE_CHUNK];
 
-/// Slots of a chunk that belong to this module: bars present, bars missed since the last present one, rows seen.
+/// Slots of a chunk that belong to this module: bars present, bars missed since the last present one, rows seen (in
+/// lane 0, before this call).
 const HEADER_SLOTS: usize = 3;
+const COUNT_SLOT: usize = 0;
+const MISSED_SLOT: usize = 1;
+const ROWS_SLOT: usize = 2;
 
 /// What an indicator needs to know of the row it is in.
 pub(crate) struct Bar<'a, S: Simd> {
@@ -125,7 +129,7 @@ pub(crate) fn state_len<K: Layout>(kernel: K, registers: usize, lanes: usize) ->
     lanes * (HEADER_SLOTS + registers + kernel.ring_slots())
 }
 
-/// Runs an indicator over rows. The name of the module has no `S`, so `K` must implement [`Kernel`] for every level.
+/// Runs an indicator over rows: [`drive`], compiled for every level.
 macro_rules! run {
     ($kernel:expr, $inputs:expr, $lanes:expr, $state:expr, $outputs:expr) => {{
         let kernel = $kernel;
@@ -134,107 +138,191 @@ macro_rules! run {
 }
 pub(crate) use run;
 
-/// What a chunk carries from row to row, its rings apart.
-#[derive(Clone, Copy)]
-struct Carried<S: Simd, const R: usize> {
-    count: f64x8<S>,
-    missed: f64x8<S>,
-    registers: [f64x8<S>; R],
-    /// The lanes that must be present for a hot row.
-    hot_lanes: u64,
+/// The panels of a call.
+struct Panels<'a, const I: usize, const O: usize> {
+    inputs: [&'a [f64]; I],
+    outputs: [&'a mut [f64]; O],
+    lanes: usize,
+    rows: usize,
+}
+
+/// Runs an indicator over rows at a given level; called through [`run!`].
+#[inline(always)]
+pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+    simd: S,
+    kernel: K,
+    inputs: [&[f64]; I],
+    lanes: usize,
+    state: &mut [f64],
+    outputs: [&mut [f64]; O],
+) where
+    K: Kernel<S, I, O, R>,
+{
+    let rows = check_panels(inputs, lanes, &outputs);
+    assert_eq!(
+        state.len(),
+        state_len(kernel, R, lanes),
+        "state is as long as the state_len of these parameters"
+    );
+    let mut panels = Panels { inputs, outputs, lanes, rows };
+    let chunk_len = state.len() / lanes;
+    let mut rest = state.as_chunks_mut::<LANE_CHUNK>().0;
+    let mut lane = 0;
+    while !rest.is_empty() {
+        // Narrow vectors already keep the units busy with one chunk.
+        let side_by_side = K::SIDE_BY_SIDE && <S::f64s as SimdBase<S>>::LEN > 2;
+        if side_by_side {
+            // A chunk that starts cold would hold up the ones beside it.
+            let hot = rest.chunks_exact(chunk_len).take(4);
+            let hot = hot.take_while(|chunk| hot_lanes(simd, kernel, chunk) != NEVER_HOT).count();
+            let group = 1 << hot.max(1).ilog2();
+            let (mine, others) = rest.split_at_mut(group * chunk_len);
+            match group {
+                4 => walk::<S, K, I, O, R, 4>(simd, kernel, &mut panels, lane, mine),
+                2 => walk::<S, K, I, O, R, 2>(simd, kernel, &mut panels, lane, mine),
+                _ => walk::<S, K, I, O, R, 1>(simd, kernel, &mut panels, lane, mine),
+            }
+            lane += group * LANE_CHUNK;
+            rest = others;
+        } else {
+            let (mine, others) = rest.split_at_mut(chunk_len);
+            walk::<S, K, I, O, R, 1>(simd, kernel, &mut panels, lane, mine);
+            lane += LANE_CHUNK;
+            rest = others;
+        }
+    }
+}
+
+/// Takes `G` neighbouring chunks, side by side, down all rows: hot rows as long as all of them are hot, else cold ones.
+#[inline(always)]
+fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usize>(
+    simd: S,
+    kernel: K,
+    panels: &mut Panels<'_, I, O>,
+    lane: usize,
+    slots: &mut [Slot],
+) where
+    K: Kernel<S, I, O, R>,
+{
+    let rows = panels.rows;
+    let mut row = 0;
+    while row < rows {
+        row = hot_rows::<S, K, I, O, R, G>(simd, kernel, panels, lane, slots, row);
+        if row == rows {
+            break;
+        }
+        let cold = if G == 1 { row..rows } else { row..row + 1 };
+        for (g, chunk) in slots.chunks_exact_mut(slots.len() / G).enumerate() {
+            row =
+                cold_rows::<S, K, I, O, R>(simd, kernel, panels, lane + g * LANE_CHUNK, chunk, cold.clone());
+        }
+    }
+    for chunk in slots.chunks_exact_mut(slots.len() / G) {
+        chunk[ROWS_SLOT][0] += rows as f64;
+    }
 }
 
 /// No set of lanes: the next row is cold.
 const NEVER_HOT: u64 = u64::MAX;
 
-impl<S: Simd, const R: usize> Carried<S, R> {
-    #[inline(always)]
-    fn set_hot_lanes<K: Layout>(&mut self, simd: S, kernel: K) {
-        let listed = self.count.simd_gt(f64x8::splat(simd, 0.0));
-        let in_step = self.missed.simd_eq(f64x8::splat(simd, 0.0));
-        let warm = self.count.simd_ge(f64x8::splat(simd, kernel.warm_bars() as f64));
-        let settled = (!listed | (warm & in_step)).all_true();
-        self.hot_lanes = if settled { listed.to_bitmask() } else { NEVER_HOT };
+/// The lanes that must be present, and no others, for a hot row: those ever listed, if all are warm and in step.
+#[inline(always)]
+fn hot_lanes<S: Simd, K: Layout>(simd: S, kernel: K, chunk: &[Slot]) -> u64 {
+    let zero = f64x8::splat(simd, 0.0);
+    let count = f64x8::load_array_ref(simd, &chunk[COUNT_SLOT]);
+    let missed = f64x8::load_array_ref(simd, &chunk[MISSED_SLOT]);
+    let listed = count.simd_gt(zero);
+    let warm = count.simd_ge(f64x8::splat(simd, kernel.warm_bars() as f64));
+    let settled = (!listed | (warm & missed.simd_eq(zero))).all_true();
+    if settled { listed.to_bitmask() } else { NEVER_HOT }
+}
+
+#[inline(always)]
+fn load_inputs<S: Simd, const I: usize>(
+    simd: S,
+    inputs: &[&[f64]; I],
+    at: usize,
+    x: &mut [f64x8<S>; I],
+) -> mask64x8<S> {
+    let mut present = mask64x8::splat(simd, true);
+    for (x, input) in x.iter_mut().zip(inputs) {
+        *x = f64x8::from_slice(simd, &input[at..at + LANE_CHUNK]);
+        present &= x.simd_eq(*x);
     }
+    present
 }
 
-struct Chunk<'a, S: Simd, const R: usize> {
-    carried: Carried<S, R>,
-    pos: usize,
-    ring: &'a mut [Slot],
-    saved: &'a mut [Slot],
-}
-
-impl<'a, S: Simd, const R: usize> Chunk<'a, S, R> {
-    #[inline(always)]
-    fn load<K: Layout>(simd: S, kernel: K, state: &'a mut [f64]) -> Self {
-        let (slots, _) = state.as_chunks_mut::<LANE_CHUNK>();
-        let (saved, ring) = slots.split_at_mut(HEADER_SLOTS + R);
-        let count = f64x8::load_array_ref(simd, &saved[0]);
-        let missed = f64x8::load_array_ref(simd, &saved[1]);
-        let pos = saved[2][0] as usize;
-        let mut registers = [f64x8::splat(simd, 0.0); R];
-        for (register, slot) in registers.iter_mut().zip(&saved[HEADER_SLOTS..]) {
+/// Runs from `row` on as long as the rows of all `G` chunks are hot; returns the first row that is not.
+#[inline(always)]
+fn hot_rows<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usize>(
+    simd: S,
+    kernel: K,
+    panels: &mut Panels<'_, I, O>,
+    lane: usize,
+    slots: &mut [Slot],
+    mut row: usize,
+) -> usize
+where
+    K: Kernel<S, I, O, R>,
+{
+    let (zero, one, missing) =
+        (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0), f64x8::splat(simd, f64::NAN));
+    let chunk_len = slots.len() / G;
+    let first_pos = slots[ROWS_SLOT][0] as usize;
+    let mut hot = [NEVER_HOT; G];
+    let mut counts = [zero; G];
+    let mut registers = [[zero; R]; G];
+    for (g, chunk) in slots.chunks_exact(chunk_len).enumerate() {
+        hot[g] = hot_lanes(simd, kernel, chunk);
+        counts[g] = f64x8::load_array_ref(simd, &chunk[COUNT_SLOT]);
+        for (register, slot) in registers[g].iter_mut().zip(&chunk[HEADER_SLOTS..]) {
             *register = f64x8::load_array_ref(simd, slot);
         }
-        let mut carried = Carried { count, missed, registers, hot_lanes: NEVER_HOT };
-        carried.set_hot_lanes(simd, kernel);
-        Self { carried, pos, ring, saved }
     }
-
-    #[inline(always)]
-    fn save(self) {
-        self.carried.count.store_array(&mut self.saved[0]);
-        self.carried.missed.store_array(&mut self.saved[1]);
-        self.saved[2] = [self.pos as f64; LANE_CHUNK];
-        for (register, slot) in self.carried.registers.iter().zip(&mut self.saved[HEADER_SLOTS..]) {
+    while row < panels.rows {
+        let at = row * panels.lanes + lane;
+        let mut x = [[zero; I]; G];
+        let mut present = [mask64x8::splat(simd, true); G];
+        let mut all_hot = true;
+        for g in 0..G {
+            present[g] = load_inputs(simd, &panels.inputs, at + g * LANE_CHUNK, &mut x[g]);
+            all_hot &= present[g].to_bitmask() == hot[g];
+        }
+        if !all_hot {
+            break;
+        }
+        for g in 0..G {
+            counts[g] += present[g].select(one, zero);
+            let ring = &mut slots[g * chunk_len + HEADER_SLOTS + R..(g + 1) * chunk_len];
+            let mut bar = Bar { simd, present: present[g], count: counts[g], pos: first_pos + row, ring };
+            let out = kernel.row::<true>(&mut bar, x[g], &mut registers[g]);
+            let at = at + g * LANE_CHUNK;
+            for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
+                present[g].select(*out, missing).store_slice(&mut panel[at..at + LANE_CHUNK]);
+            }
+        }
+        row += 1;
+    }
+    for (g, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
+        counts[g].store_array(&mut chunk[COUNT_SLOT]);
+        for (register, slot) in registers[g].iter().zip(&mut chunk[HEADER_SLOTS..]) {
             register.store_array(slot);
         }
     }
-
-    #[inline(always)]
-    fn step<K, const I: usize, const O: usize>(
-        &mut self,
-        simd: S,
-        kernel: K,
-        x: [f64x8<S>; I],
-    ) -> [f64x8<S>; O]
-    where
-        K: Kernel<S, I, O, R>,
-    {
-        let mut present = x[0].simd_eq(x[0]);
-        for x in &x[1..] {
-            present &= x.simd_eq(*x);
-        }
-        let mut out;
-        if present.to_bitmask() == self.carried.hot_lanes {
-            let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
-            self.carried.count += present.select(one, zero);
-            let mut bar = Bar { simd, present, count: self.carried.count, pos: self.pos, ring: self.ring };
-            out = kernel.row::<true>(&mut bar, x, &mut self.carried.registers);
-            for out in &mut out {
-                *out = present.select(*out, f64x8::splat(simd, f64::NAN));
-            }
-        } else {
-            (self.carried, out) = cold_row(simd, kernel, self.carried, self.pos, self.ring, present, x);
-        }
-        self.pos += 1;
-        out
-    }
+    row
 }
 
-/// A row that needs masks: some lane warms up, is missing, lists or comes back. Out of line, so that the hot loop stays
-/// small.
+/// Runs rows that need masks: some lane warms up, is missing, lists or comes back. Stops early once the chunk could go
+/// on hot; returns the first row not done. Out of line, so that the hot loop stays small.
 #[inline(never)]
-fn cold_row<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+fn cold_rows<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
-    mut carried: Carried<S, R>,
-    pos: usize,
-    ring: &mut [Slot],
-    present: mask64x8<S>,
-    x: [f64x8<S>; I],
-) -> (Carried<S, R>, [f64x8<S>; O])
+    panels: &mut Panels<'_, I, O>,
+    lane: usize,
+    chunk: &mut [Slot],
+    rows: core::ops::Range<usize>,
+) -> usize
 where
     K: Kernel<S, I, O, R>,
 {
@@ -242,27 +330,50 @@ where
         #[inline(always)]
         || {
             let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
-            let listed = carried.count.simd_gt(zero);
-            let new = present & !listed;
-            if new.any_true() {
-                for register in &mut carried.registers {
-                    *register = new.select(zero, *register);
+            let first_pos = chunk[ROWS_SLOT][0] as usize;
+            let mut registers = [zero; R];
+            for (register, slot) in registers.iter_mut().zip(&chunk[HEADER_SLOTS..]) {
+                *register = f64x8::load_array_ref(simd, slot);
+            }
+            let mut row = rows.start;
+            loop {
+                let at = row * panels.lanes + lane;
+                let mut x = [zero; I];
+                let present = load_inputs(simd, &panels.inputs, at, &mut x);
+                let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
+                let mut count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]);
+                let missed = f64x8::load_array_ref(simd, &header[MISSED_SLOT]);
+                let listed = count.simd_gt(zero);
+                let new = present & !listed;
+                if new.any_true() {
+                    for register in &mut registers {
+                        *register = new.select(zero, *register);
+                    }
+                    clear_lanes(kernel, ring, new.to_bitmask());
                 }
-                clear_lanes(kernel, ring, new.to_bitmask());
+                let back = present & missed.simd_gt(zero);
+                if back.any_true() {
+                    rotate_lanes(kernel, ring, back.to_bitmask(), &header[MISSED_SLOT]);
+                }
+                let missed = present.select(zero, listed.select(missed + one, zero));
+                missed.store_array(&mut header[MISSED_SLOT]);
+                count += present.select(one, zero);
+                count.store_array(&mut header[COUNT_SLOT]);
+                let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+                let out = kernel.row::<false>(&mut bar, x, &mut registers);
+                for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
+                    let out = present.select(*out, f64x8::splat(simd, f64::NAN));
+                    out.store_slice(&mut panel[at..at + LANE_CHUNK]);
+                }
+                row += 1;
+                if row == rows.end || hot_lanes(simd, kernel, chunk) != NEVER_HOT {
+                    break;
+                }
             }
-            let back = present & carried.missed.simd_gt(zero);
-            if back.any_true() {
-                rotate_lanes(kernel, ring, back.to_bitmask(), carried.missed.as_array());
+            for (register, slot) in registers.iter().zip(&mut chunk[HEADER_SLOTS..]) {
+                register.store_array(slot);
             }
-            carried.missed = present.select(zero, listed.select(carried.missed + one, zero));
-            carried.count += present.select(one, zero);
-            let mut bar = Bar { simd, present, count: carried.count, pos, ring };
-            let mut out = kernel.row::<false>(&mut bar, x, &mut carried.registers);
-            for out in &mut out {
-                *out = present.select(*out, f64x8::splat(simd, f64::NAN));
-            }
-            carried.set_hot_lanes(simd, kernel);
-            (carried, out)
+            row
         },
     )
 }
@@ -313,88 +424,6 @@ fn reverse(entries: &mut [Slot], width: usize, lane: usize, from: usize, to: usi
         }
         low += 1;
         high -= 1;
-    }
-}
-
-/// Runs an indicator over rows at a given level; called through [`run!`].
-#[inline(always)]
-pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
-    simd: S,
-    kernel: K,
-    inputs: [&[f64]; I],
-    lanes: usize,
-    state: &mut [f64],
-    mut outputs: [&mut [f64]; O],
-) where
-    K: Kernel<S, I, O, R>,
-{
-    let rows = check_panels(inputs, lanes, &outputs);
-    assert_eq!(
-        state.len(),
-        state_len(kernel, R, lanes),
-        "state is as long as the state_len of these parameters"
-    );
-    let chunk_len = state.len() / (lanes / LANE_CHUNK);
-    let mut chunk = 0;
-    let mut rest = state;
-    while !rest.is_empty() {
-        let left = rest.len() / chunk_len;
-        // Narrow vectors already keep the units busy with one chunk.
-        let side_by_side = K::SIDE_BY_SIDE && <S::f64s as SimdBase<S>>::LEN > 2;
-        let group = if side_by_side { 1 << left.min(4).ilog2() } else { 1 };
-        let (mine, others) = rest.split_at_mut(group * chunk_len);
-        rest = others;
-        if side_by_side {
-            match group {
-                4 => walk::<S, K, I, O, R, 4>(simd, kernel, inputs, lanes, rows, chunk, mine, &mut outputs),
-                2 => walk::<S, K, I, O, R, 2>(simd, kernel, inputs, lanes, rows, chunk, mine, &mut outputs),
-                _ => walk::<S, K, I, O, R, 1>(simd, kernel, inputs, lanes, rows, chunk, mine, &mut outputs),
-            }
-        } else {
-            walk::<S, K, I, O, R, 1>(simd, kernel, inputs, lanes, rows, chunk, mine, &mut outputs);
-        }
-        chunk += group;
-    }
-}
-
-/// `G` chunks side by side down all rows.
-#[inline(always)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the one loop every indicator shares; its caller is the function above"
-)]
-fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usize>(
-    simd: S,
-    kernel: K,
-    inputs: [&[f64]; I],
-    lanes: usize,
-    rows: usize,
-    first_chunk: usize,
-    state: &mut [f64],
-    outputs: &mut [&mut [f64]; O],
-) where
-    K: Kernel<S, I, O, R>,
-{
-    let mut states = state.chunks_exact_mut(state.len() / G);
-    let mut chunks: [Chunk<'_, S, R>; G] = core::array::from_fn(
-        #[inline(always)]
-        |_| Chunk::load(simd, kernel, states.next().expect("one state per chunk")),
-    );
-    for row in 0..rows {
-        for (g, chunk) in chunks.iter_mut().enumerate() {
-            let at = row * lanes + (first_chunk + g) * LANE_CHUNK;
-            let x = core::array::from_fn(
-                #[inline(always)]
-                |i| f64x8::from_slice(simd, &inputs[i][at..at + LANE_CHUNK]),
-            );
-            let out = chunk.step(simd, kernel, x);
-            for (out, panel) in out.iter().zip(outputs.iter_mut()) {
-                out.store_slice(&mut panel[at..at + LANE_CHUNK]);
-            }
-        }
-    }
-    for chunk in chunks {
-        chunk.save();
     }
 }
 
