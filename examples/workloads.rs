@@ -60,7 +60,10 @@ fn check(workload: &Workload, trial: usize) {
 }
 
 fn report(name: &str, seconds: f64, symbol_bars: f64, note: &str) {
-    println!("{name:<12} {seconds:>9.3} s {:>8.2} ns per trial-symbol-bar  {note}", seconds * 1e9 / symbol_bars);
+    println!(
+        "{name:<12} {seconds:>9.3} s {:>8.2} ns per trial-symbol-bar  {note}",
+        seconds * 1e9 / symbol_bars
+    );
 }
 
 /// Peak resident memory of this process in MB, where the system tells.
@@ -85,7 +88,12 @@ fn main() {
             let seconds = time(9, || {
                 black_box(in_memory(&one, 1));
             });
-            report("W1", seconds, one.symbol_bars(), &format!("{:.1} times the plain loop's speed", plain / seconds));
+            report(
+                "W1",
+                seconds,
+                one.symbol_bars(),
+                &format!("{:.1} times the plain loop's speed", plain / seconds),
+            );
         }
         let two = Workload::new(one.market.clone(), spec((4, 22, 2), (26, 80, 6)));
         if wants("W2") {
@@ -98,7 +106,12 @@ fn main() {
             let double = time(5, || {
                 black_box(in_memory(&two, 2));
             });
-            report("W2, 2 cores", double, two.symbol_bars(), &format!("{:.2} times one core", single / double));
+            report(
+                "W2, 2 cores",
+                double,
+                two.symbol_bars(),
+                &format!("{:.2} times one core", single / double),
+            );
         }
         if wants("W3") {
             let three = Workload::new(one.market.clone(), spec((3, 27, 1), (30, 147, 3)));
@@ -109,7 +122,10 @@ fn main() {
             let seconds = start.elapsed().as_secs_f64();
             let _ = std::fs::remove_dir_all(&folder);
             let grown = peak_mb().zip(resident).map_or(f64::NAN, |(after, before)| after - before);
-            let note = format!("{} trials with parts on disk; peak memory beyond the data {grown:.0} MB", three.points.len());
+            let note = format!(
+                "{} trials with parts on disk; peak memory beyond the data {grown:.0} MB",
+                three.points.len()
+            );
             report("W3, 1 core", seconds, three.symbol_bars(), &note);
         }
     }
@@ -120,6 +136,11 @@ fn main() {
         let seconds = time(5, || {
             black_box(in_memory(&six, 1));
         });
-        report("W6, 1 core", seconds, six.symbol_bars(), &format!("{} trials of one symbol", six.points.len()));
+        report(
+            "W6, 1 core",
+            seconds,
+            six.symbol_bars(),
+            &format!("{} trials of one symbol", six.points.len()),
+        );
     }
 }

@@ -42,13 +42,15 @@ pub(crate) fn spec(fast: (u32, u32, u32), slow: (u32, u32, u32)) -> Spec {
     spec.signals.kind = SignalKind::Rules;
     spec.signals.long_entry = "ema(close, fast) > ema(close, slow)".into();
     spec.signals.short_entry = "ema(close, fast) < ema(close, slow)".into();
-    spec.signals.params = [("fast".to_owned(), f64::from(fast.0)), ("slow".to_owned(), f64::from(slow.0))].into();
+    spec.signals.params =
+        [("fast".to_owned(), f64::from(fast.0)), ("slow".to_owned(), f64::from(slow.0))].into();
     spec.sizing.method = SizingMethod::FixedNotional;
     spec.sizing.notional = 20_000.0;
     spec.slippage_costs.a_bps = 2.0;
     spec.slippage_costs.b_bps = 0.0;
     spec.slippage_costs.min_bps = 0.0;
-    let range = |(from, to, step): (u32, u32, u32)| serde_json::json!({ "from": from, "to": to, "step": step });
+    let range =
+        |(from, to, step): (u32, u32, u32)| serde_json::json!({ "from": from, "to": to, "step": step });
     let sweep = serde_json::json!({ "grid": { "fast": range(fast), "slow": range(slow) }, "constraint": "fast < slow" });
     spec.sweep = serde_json::from_value(sweep).expect("a valid sweep");
     spec

@@ -36,6 +36,57 @@ pub fn mark_row(qty: &[f64], entry: &[f64], mark: &[f64]) -> RowMarks {
     dispatch!(level(), simd => mark_row_simd(simd, qty, entry, mark))
 }
 
+/// Marks the same positions at several rows of marks: `mark_row` for each, in one call.
+///
+/// Shape: `qty` and `entry` one row of lanes, `marks` `[row][lane]`; one value per row in each output. `symbols` is the
+/// number of lanes in use: lanes beyond must be flat, and with one symbol nothing is added up. Same bits as
+/// [`mark_row`].
+///
+/// ```
+/// use barloom_kernels::account::{mark_row, mark_rows};
+/// let (mut qty, mut entry, mut marks) = ([0.0; 8], [0.0; 8], [0.0; 16]);
+/// (qty[0], entry[0], marks[0], marks[8]) = (2.0, 100.0, 90.0, 110.0);
+/// let (mut unrealized, mut gross, mut net) = ([0.0; 2], [0.0; 2], [0.0; 2]);
+/// mark_rows(&qty, &entry, &marks, 1, &mut unrealized, &mut gross, &mut net);
+/// assert_eq!((unrealized, gross, net), ([-20.0, 20.0], [180.0, 220.0], [180.0, 220.0]));
+/// assert_eq!(mark_row(&qty, &entry, &marks[8..]).unrealized, 20.0);
+/// ```
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn mark_rows(
+    qty: &[f64],
+    entry: &[f64],
+    marks: &[f64],
+    symbols: usize,
+    unrealized: &mut [f64],
+    gross: &mut [f64],
+    net: &mut [f64],
+) {
+    let lanes = qty.len();
+    assert_eq!(lanes % LANE_CHUNK, 0, "a row is a whole number of lane chunks");
+    assert!(entry.len() == lanes && marks.len() == lanes * unrealized.len(), "rows of one length");
+    assert!(gross.len() == unrealized.len() && net.len() == unrealized.len(), "one value per row");
+    let out = unrealized.iter_mut().zip(gross).zip(net);
+    if symbols == 1 {
+        // Adding the zeros of the other lanes only turns -0 into 0.
+        let (qty, entry) = (qty[0], entry[0]);
+        for (row, ((unrealized, gross), net)) in marks.chunks_exact(lanes).zip(out) {
+            let value = qty * row[0];
+            *unrealized = qty * (row[0] - entry) + 0.0;
+            *net = value + 0.0;
+            *gross = value.abs();
+        }
+        return;
+    }
+    dispatch!(level(), simd => {
+        for (row, ((unrealized, gross), net)) in marks.chunks_exact(lanes).zip(out) {
+            let sums = mark_row_simd(simd, qty, entry, row);
+            (*unrealized, *gross, *net) = (sums.unrealized, sums.gross, sums.net);
+        }
+    });
+}
+
 #[inline(always)]
 fn mark_row_simd<S: Simd>(simd: S, qty: &[f64], entry: &[f64], mark: &[f64]) -> RowMarks {
     let zero = f64x8::splat(simd, 0.0);
@@ -112,6 +163,27 @@ mod tests {
             prop_assert_eq!(row.unrealized, naive(&|i| qty[i] * (mark[i] - entry[i])));
             prop_assert_eq!(row.gross, naive(&|i| (qty[i] * mark[i]).abs()));
             prop_assert_eq!(row.net, naive(&|i| qty[i] * mark[i]));
+        }
+
+        #[test]
+        fn rows_equal_one_row_at_a_time(
+            qty in proptest::collection::vec(prop_oneof![Just(0.0), -1e3..1e3f64], 16),
+            marks in proptest::collection::vec(1.0..1e3f64, 16 * 5),
+            one in proptest::bool::ANY,
+        ) {
+            let symbols = if one { 1 } else { 16 };
+            let mut qty = qty;
+            if one { qty[1..].fill(0.0); }
+            let entry: Vec<f64> = qty.iter().map(|q| if *q == 0.0 { 0.0 } else { 77.7 }).collect();
+            let mut out = [[0.0; 5]; 3];
+            let [unrealized, gross, net] = &mut out;
+            mark_rows(&qty, &entry, &marks, symbols, unrealized, gross, net);
+            for (row, marks) in marks.chunks_exact(16).enumerate() {
+                let naive = mark_row(&qty, &entry, marks);
+                prop_assert_eq!(out[0][row].to_bits(), naive.unrealized.to_bits());
+                prop_assert_eq!(out[1][row].to_bits(), naive.gross.to_bits());
+                prop_assert_eq!(out[2][row].to_bits(), naive.net.to_bits());
+            }
         }
 
         #[test]

@@ -2,11 +2,14 @@
 
 use std::ops::Range;
 
-use super::api::{MarkRows, Recorder, SignalTile};
+use barloom_kernels::account::mark_rows;
+
+use super::api::{MarkRows, OrderIntent, Recorder, SignalTile};
 use super::calendar::{Listings, SeriesEnd};
 use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingBoundary, Sequencing};
 use crate::execution::levels::Levels;
 use crate::execution::orders::OrderQueue;
+use crate::execution::pricing::slippage_bps;
 use crate::execution::rules::SymbolRules;
 use crate::market::{Market, Tile};
 use crate::portfolio::Book;
@@ -48,6 +51,8 @@ pub(super) struct Bar<'t> {
     pub(super) trailing_volume: Option<&'t [f64]>,
     pub(super) row: usize,
     pub(super) bar: usize,
+    /// Place of this bar in the mark buffers.
+    pub(super) mark_at: usize,
     /// Last bar of the run: nothing decided here can become active.
     pub(super) is_last: bool,
 }
@@ -75,6 +80,8 @@ pub struct Account {
     pub(super) delistings_at: usize,
     pub(super) funding_at: usize,
     pub(super) consumed: Vec<Consumed>,
+    /// Slippage of a plan that reads no volume, bps.
+    pub(super) fixed_bps: f64,
     // Scratch: rebuilt every bar or tile.
     /// Carried positions whose levels the bar may touch.
     pub(super) touched: Vec<u64>,
@@ -106,22 +113,14 @@ pub(super) struct MarkBuffers {
 }
 
 impl MarkBuffers {
-    fn clear(&mut self) {
-        self.wallet.clear();
-        self.unrealized.clear();
-        self.equity.clear();
-        self.gross.clear();
-        self.net.clear();
-        self.positions.clear();
-    }
-    /// Takes back the marks of the last bar.
-    pub(super) fn pop(&mut self) {
-        self.wallet.pop();
-        self.unrealized.pop();
-        self.equity.pop();
-        self.gross.pop();
-        self.net.pop();
-        self.positions.pop();
+    /// Makes room for `bars` marks. After the first tile nothing is allocated.
+    fn resize(&mut self, bars: usize) {
+        for column in
+            [&mut self.wallet, &mut self.unrealized, &mut self.equity, &mut self.gross, &mut self.net]
+        {
+            column.resize(bars, 0.0);
+        }
+        self.positions.resize(bars, 0);
     }
 }
 
@@ -143,6 +142,7 @@ impl Account {
                 Consumed { bar: u32::MAX, qty: 0.0 };
                 if plan.slippage.b_bps == 0.0 { 0 } else { lanes }
             ],
+            fixed_bps: slippage_bps(&plan.slippage, 0.0, 0.0, plan.slippage.regime_mult_normal).0,
             touched: vec![0; words],
             increased: vec![0; words],
             opened: vec![0; words],
@@ -177,15 +177,23 @@ impl Account {
         if first >= end {
             return;
         }
-        self.marks.clear();
+        self.marks.resize(end - first);
         let mut intents = signals.intents;
-        for number in first..end {
-            let (row, is_last) = (number - tile.bar0, number + 1 == venue.run.end);
-            let bar = Bar { venue, tile, trailing_volume, row, bar: number, is_last };
-            self.open_phase(&bar, recorder);
-            self.open_instant(&bar, recorder);
-            self.intrabar(&bar, recorder);
-            self.close_phase(&bar, signals, &mut intents, recorder);
+        let mut number = first;
+        while number < end {
+            let busy = self.next_busy_bar(venue, tile, signals, intents, number..end);
+            self.mark_quiet_bars(tile, number..busy, first);
+            number = busy;
+            if number < end {
+                let (row, is_last) = (number - tile.bar0, number + 1 == venue.run.end);
+                let bar =
+                    Bar { venue, tile, trailing_volume, row, bar: number, mark_at: number - first, is_last };
+                self.open_phase(&bar, recorder);
+                self.open_instant(&bar, recorder);
+                self.intrabar(&bar, recorder);
+                self.close_phase(&bar, signals, &mut intents, recorder);
+                number += 1;
+            }
         }
         let marks = &self.marks;
         recorder.marks(&MarkRows {
@@ -197,6 +205,63 @@ impl Account {
             net_usdt: &marks.net,
             positions: &marks.positions,
         });
+    }
+    /// First bar of `bars` in which anything but marking can happen to this account.
+    ///
+    /// Bars without waiting orders, attached levels, settlements and decisions change no position, so they are marked
+    /// in one go; nearly all bars of a narrow universe are like that.
+    #[inline]
+    fn next_busy_bar(
+        &self,
+        venue: &Venue<'_>,
+        tile: &Tile<'_>,
+        signals: &SignalTile<'_>,
+        intents: &[OrderIntent],
+        bars: Range<usize>,
+    ) -> usize {
+        let checks_every_bar = self.plan.check_invariants == CheckInvariants::EveryBar;
+        if !self.orders.is_empty() || self.levels.any() || checks_every_bar {
+            return bars.start;
+        }
+        let mut end = bars.end.min(venue.run.end - 1);
+        let records = &venue.market.funding.records;
+        end = records.get(self.funding_at).map_or(end, |record| end.min(record.bar as usize));
+        end = venue.listings.delistings.get(self.delistings_at).map_or(end, |&(bar, _)| end.min(bar));
+        end = self.series_ends.get(self.series_ends_at).map_or(end, |due| end.min(due.bar));
+        end = intents.first().map_or(end, |intent| end.min(intent.bar as usize)).max(bars.start);
+        let words = self.book.words();
+        (bars.start..end)
+            .find(|bar| {
+                let row = bar - tile.bar0;
+                (0..words).any(|word| self.acts(signals, row * words + word, word).any())
+            })
+            .unwrap_or(end)
+    }
+    /// Marks bars in which positions do not change.
+    #[inline]
+    fn mark_quiet_bars(&mut self, tile: &Tile<'_>, bars: Range<usize>, first: usize) {
+        if bars.is_empty() {
+            return;
+        }
+        let at = bars.start - first..bars.end - first;
+        let rows = bars.start - tile.bar0..bars.end - tile.bar0;
+        let marks = &mut self.marks;
+        let (book, wallet) = (&self.book, self.book.wallet[0].value());
+        let (unrealized, gross) = (&mut marks.unrealized[at.clone()], &mut marks.gross[at.clone()]);
+        let net = &mut marks.net[at.clone()];
+        if book.open_positions() == 0 {
+            unrealized.fill(0.0);
+            gross.fill(0.0);
+            net.fill(0.0);
+        } else {
+            let rows = &tile.mark[rows.start * tile.lanes..rows.end * tile.lanes];
+            mark_rows(&book.qty, &book.avg_entry_px, rows, tile.symbols, unrealized, gross, net);
+        }
+        for (equity, unrealized) in marks.equity[at.clone()].iter_mut().zip(unrealized) {
+            *equity = wallet + *unrealized;
+        }
+        marks.wallet[at.clone()].fill(wallet);
+        marks.positions[at].fill(book.open_positions());
     }
     /// The next symbol whose series is settled at the close of this bar.
     #[inline]

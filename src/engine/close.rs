@@ -1,6 +1,8 @@
 //! The close of a bar: settlements of ended series, marks, expiry, then the decisions for the next bar
 //! (semantics 1.5, 5; contract 4 for what signals mean).
 
+use barloom_kernels::account::{RowMarks, mark_row};
+
 use super::account::{Account, Bar, for_each_bit};
 use super::api::{
     AttachedLevels, FillReason, OrderIntent, OrderKind, OrderStatus, Recorder, Side, SignalTile,
@@ -10,6 +12,23 @@ use super::fill::Impact;
 use crate::execution::orders::{PendingOrder, Role, blank_order};
 use crate::portfolio::Lane;
 use crate::risk::{Balances, opening_notional_usdt};
+
+/// Bits of a mask word on which something is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acts {
+    exit: u64,
+    enter_long: u64,
+    enter_short: u64,
+    withdrawn: u64,
+}
+
+impl Acts {
+    /// Whether there is anything.
+    #[inline]
+    pub(super) fn any(self) -> bool {
+        (self.exit | self.enter_long | self.enter_short | self.withdrawn) != 0
+    }
+}
 
 impl Account {
     /// Phase 5.
@@ -46,23 +65,22 @@ impl Account {
     /// Marks all positions and remembers the bar's balances.
     #[inline]
     fn mark(&mut self, bar: &Bar<'_>) -> Balances {
-        let held: u32 =
-            self.book.held_long.iter().zip(&self.book.held_short).map(|(l, s)| (l | s).count_ones()).sum();
         let wallet = self.book.wallet[0].value();
-        let row = if held == 0 {
-            barloom_kernels::account::RowMarks::default()
+        let positions = self.book.open_positions();
+        let row = if positions == 0 {
+            RowMarks::default()
         } else {
             let mark = bar.tile.row(bar.tile.mark, bar.row);
-            barloom_kernels::account::mark_row(&self.book.qty, &self.book.avg_entry_px, mark)
+            mark_row(&self.book.qty, &self.book.avg_entry_px, mark)
         };
         let equity = wallet + row.unrealized;
-        let marks = &mut self.marks;
-        marks.wallet.push(wallet);
-        marks.unrealized.push(row.unrealized);
-        marks.equity.push(equity);
-        marks.gross.push(row.gross);
-        marks.net.push(row.net);
-        marks.positions.push(held);
+        let (marks, at) = (&mut self.marks, bar.mark_at);
+        marks.wallet[at] = wallet;
+        marks.unrealized[at] = row.unrealized;
+        marks.equity[at] = equity;
+        marks.gross[at] = row.gross;
+        marks.net[at] = row.net;
+        marks.positions[at] = positions;
         Balances { equity_usdt: equity, wallet_usdt: wallet }
     }
     /// Ends orders whose time is over.
@@ -97,7 +115,6 @@ impl Account {
                 self.close_taker(bar, lane, base, Impact::Market, FillReason::EndOfRun, recorder);
             });
         }
-        self.marks.pop();
         self.mark(bar);
         if self.checks(true) {
             self.book.check(0, |symbol| bar.px(bar.tile.mark, symbol));
@@ -120,22 +137,12 @@ impl Account {
     ) {
         for word in 0..self.book.words() {
             let at = bar.row * self.book.words() + word;
-            let read = |mask: Option<&[u64]>| mask.map_or(0, |mask| mask[at]);
-            let (long, short) = (read(signals.long_entry), read(signals.short_entry));
-            // Both entries true: neither acts.
-            let (long, short) = (long & !short, short & !long);
-            // A waiting entry is cancelled by a signal on the other side, and suppresses another on its own.
-            let withdrawn = (self.orders.long_entry[word] & short) | (self.orders.short_entry[word] & long);
-            if withdrawn != 0 {
-                self.withdraw(bar, word, withdrawn, recorder);
+            let mut acts = self.acts(signals, at, word);
+            if acts.withdrawn != 0 {
+                self.withdraw(bar, word, acts.withdrawn, recorder);
+                acts = self.acts(signals, at, word);
             }
-            let (held_long, held_short) = (self.book.held_long[word], self.book.held_short[word]);
-            let enter_long = long & !held_long & !self.orders.long_entry[word];
-            let enter_short = short & !held_short & !self.orders.short_entry[word];
-            // A flip closes by itself; otherwise an exit of the held side stands for itself.
-            let exit = ((read(signals.long_exit) & held_long & !enter_short)
-                | (read(signals.short_exit) & held_short & !enter_long))
-                & !self.orders.exit[word];
+            let Acts { exit, enter_long, enter_short, .. } = acts;
             let act = exit | enter_long | enter_short;
             for_each_bit(act, |bit| {
                 let lane = self.book.lane_of_bit(word, bit);
@@ -146,6 +153,28 @@ impl Account {
                     self.decide_entry(bar, lane, side, signals, balances, recorder);
                 }
             });
+        }
+    }
+    /// What the signals of one mask word ask for, given what is held and what waits.
+    #[inline]
+    pub(super) fn acts(&self, signals: &SignalTile<'_>, at: usize, word: usize) -> Acts {
+        let read = |mask: Option<&[u64]>| mask.map_or(0, |mask| mask[at]);
+        let (long, short) = (read(signals.long_entry), read(signals.short_entry));
+        // Both entries true: neither acts.
+        let (long, short) = (long & !short, short & !long);
+        let (held_long, held_short) = (self.book.held_long[word], self.book.held_short[word]);
+        let waiting = &self.orders;
+        let enter_long = long & !held_long & !waiting.long_entry[word];
+        let enter_short = short & !held_short & !waiting.short_entry[word];
+        Acts {
+            // A flip closes by itself; otherwise an exit of the held side stands for itself.
+            exit: ((read(signals.long_exit) & held_long & !enter_short)
+                | (read(signals.short_exit) & held_short & !enter_long))
+                & !waiting.exit[word],
+            enter_long,
+            enter_short,
+            // A waiting entry is cancelled by a signal on the other side, and suppresses another on its own.
+            withdrawn: (waiting.long_entry[word] & short) | (waiting.short_entry[word] & long),
         }
     }
     /// A waiting entry is cancelled by a signal on the other side.
@@ -210,7 +239,9 @@ impl Account {
         });
         if let Ok(steps) = sized {
             order.steps = steps;
-            order.qty = grid.value(steps + self.steps_against(lane, side));
+            if R::WANTS_ORDERS {
+                order.qty = grid.value(steps + self.steps_against(lane, side));
+            }
         }
         self.submit(bar, order, sized.err(), recorder);
     }

@@ -25,6 +25,8 @@ pub(super) struct Execution {
     pub(super) side: Side,
     /// Positive.
     pub(super) steps: f64,
+    /// The same in base units.
+    pub(super) qty: f64,
     pub(super) base_px: f64,
     pub(super) priced: Priced,
     pub(super) liquidity: Liquidity,
@@ -55,7 +57,7 @@ impl Account {
     ) -> Priced {
         let model = &self.plan.slippage;
         let (mut bps, participation) = if model.b_bps == 0.0 {
-            slippage_bps(model, 0.0, 0.0, model.regime_mult_normal)
+            (self.fixed_bps, f64::NAN)
         } else {
             let taken = self.consumed[lane.index];
             let taken = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
@@ -91,9 +93,8 @@ impl Account {
     /// A position that became flat or changed sides loses its levels; attaching new ones is the caller's.
     #[inline]
     pub(super) fn book_fill<R: Recorder>(&mut self, bar: &Bar<'_>, execution: Execution, recorder: &mut R) {
-        let Execution { lane, side, steps, base_px, priced, liquidity, reason, origin } = execution;
+        let Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, origin } = execution;
         let grid = bar.venue.rules[lane.symbol].step;
-        let qty = grid.value(steps);
         let rate = match liquidity {
             Liquidity::Maker => self.plan.maker_fee_frac,
             Liquidity::Taker => self.plan.taker_fee_frac,
@@ -102,8 +103,8 @@ impl Account {
         let s = side.sign();
         let steps_before = self.book.steps[lane.index];
         let steps_after = steps_before + s * steps;
-        let booked =
-            self.book.book_fill(lane, s * steps, s * qty, grid.value(steps_after), priced.price_px, fee);
+        let qty_after = if steps_before == 0.0 { s * qty } else { grid.value(steps_after) };
+        let booked = self.book.book_fill(lane, s * steps, s * qty, qty_after, priced.price_px, fee);
         if steps_before * steps_after <= 0.0 {
             self.levels.clear(lane);
         }
@@ -144,11 +145,11 @@ impl Account {
         recorder: &mut R,
     ) {
         let (side, steps) = self.closing(lane);
-        let qty = bar.venue.rules[lane.symbol].step.value(steps);
+        let qty = self.book.qty[lane.index].abs();
         let priced = self.price_taker(bar, lane, side, base_px, qty, impact);
         let liquidity = Liquidity::Taker;
         let execution =
-            Execution { lane, side, steps, base_px, priced, liquidity, reason, origin: Origin::ENGINE };
+            Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, origin: Origin::ENGINE };
         self.book_fill(bar, execution, recorder);
     }
     /// Side and steps that close a position.

@@ -197,9 +197,11 @@ impl Account {
         recorder: &mut R,
     ) {
         let (side, steps) = self.closing(lane);
+        let qty = self.book.qty[lane.index].abs();
         let priced = Priced { price_px, slippage_bps: 0.0, participation: f64::NAN };
         let (liquidity, origin) = (Liquidity::Maker, Origin::ENGINE);
-        let execution = Execution { lane, side, steps, base_px: price_px, priced, liquidity, reason, origin };
+        let execution =
+            Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, origin };
         self.book_fill(bar, execution, recorder);
     }
     /// A target that was marketable when it arrived: out at the open as taker, a limit order never beyond its price.
@@ -212,7 +214,7 @@ impl Account {
     ) {
         let (side, steps) = self.closing(lane);
         let target = self.levels.take_profit_px[lane.index];
-        let qty = bar.venue.rules[lane.symbol].step.value(steps);
+        let qty = self.book.qty[lane.index].abs();
         let mut priced = self.price_taker(bar, lane, side, open_px, qty, Impact::Market);
         if self.plan.execution.tp_kind == TakeProfitKind::Limit {
             priced.price_px = match side {
@@ -222,7 +224,8 @@ impl Account {
         }
         let (liquidity, reason) = (Liquidity::Taker, FillReason::TakeProfitMarketable);
         let origin = Origin::ENGINE;
-        let execution = Execution { lane, side, steps, base_px: open_px, priced, liquidity, reason, origin };
+        let execution =
+            Execution { lane, side, steps, qty, base_px: open_px, priced, liquidity, reason, origin };
         self.book_fill(bar, execution, recorder);
     }
 }

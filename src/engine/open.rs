@@ -77,11 +77,13 @@ impl Account {
         }
         let (side, steps) = self.closing(lane);
         let price = last_close_px * (1.0 + side.sign() * haircut_frac);
+        let qty = self.book.qty[lane.index].abs();
         let rules = &bar.venue.rules[symbol];
         let price_px = if self.plan.execution.round_to_tick { rules.round_fill(price, side) } else { price };
         let priced = Priced { price_px, slippage_bps: 0.0, participation: f64::NAN };
         let (liquidity, origin) = (Liquidity::Taker, Origin::ENGINE);
-        let execution = Execution { lane, side, steps, base_px: price_px, priced, liquidity, reason, origin };
+        let execution =
+            Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, origin };
         self.book_fill(bar, execution, recorder);
     }
     /// Steps of the position that stand against an order on `side`.
@@ -170,12 +172,14 @@ impl Account {
             };
             return self.end_order(at, order, bar, status, reason, recorder);
         }
-        let priced = self.price_taker(bar, lane, order.side, base, rules.step.value(steps), Impact::Market);
+        let qty = rules.step.value(steps);
+        let priced = self.price_taker(bar, lane, order.side, base, qty, Impact::Market);
         let reason = if opening > 0.0 { FillReason::MarketEntry } else { FillReason::MarketExit };
         let origin = Origin { order_id: order.order_id, tag: order.tag };
         let began = self.book.steps[lane.index] == 0.0 || closing > 0.0;
         let (liquidity, side) = (Liquidity::Taker, order.side);
-        let execution = Execution { lane, side, steps, base_px: base, priced, liquidity, reason, origin };
+        let execution =
+            Execution { lane, side, steps, qty, base_px: base, priced, liquidity, reason, origin };
         self.book_fill(bar, execution, recorder);
         if opening > 0.0 {
             self.attach_levels(bar, lane, order, began);

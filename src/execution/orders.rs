@@ -111,6 +111,11 @@ impl OrderQueue {
     #[inline]
     pub fn push(&mut self, order: PendingOrder) {
         let key = |o: &PendingOrder| (o.lane.symbol, o.order_id);
+        if self.waiting.last().is_none_or(|last| key(last) <= key(&order)) {
+            self.set_masks(&order, true);
+            self.waiting.push(order);
+            return;
+        }
         let mut at = self.waiting.len();
         while at > 0 && key(&self.waiting[at - 1]) > key(&order) {
             at -= 1;
@@ -153,7 +158,19 @@ impl OrderQueue {
         if self.ended == 0 {
             return;
         }
+        let all = self.ended == self.waiting.len();
         self.ended = 0;
+        if all {
+            for at in 0..self.waiting.len() {
+                let order = &self.waiting[at];
+                let (word, bit) = (order.lane.word, !order.lane.bit);
+                self.exit[word] &= bit;
+                self.long_entry[word] &= bit;
+                self.short_entry[word] &= bit;
+            }
+            self.waiting.clear();
+            return;
+        }
         let mut kept = 0;
         for at in 0..self.waiting.len() {
             let order = self.waiting[at];

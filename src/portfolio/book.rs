@@ -41,6 +41,7 @@ pub struct Book {
     pub cash: Vec<Money>,
     /// Σ realised PnL, per account.
     pub realized: Vec<Money>,
+    open_positions: u32,
     /// Largest gross notional ever booked, per account: the scale of rounding errors.
     pub turnover_scale: Vec<f64>,
 }
@@ -77,6 +78,7 @@ impl Book {
             wallet: money.clone(),
             cash: money,
             realized: vec![Money::default(); accounts],
+            open_positions: 0,
             turnover_scale: initial_capital_usdt.to_vec(),
         }
     }
@@ -84,6 +86,11 @@ impl Book {
     #[inline]
     pub fn accounts(&self) -> usize {
         self.accounts
+    }
+    /// Symbols with a position, over all accounts of the batch.
+    #[inline]
+    pub fn open_positions(&self) -> u32 {
+        self.open_positions
     }
     /// Mask words.
     #[inline]
@@ -153,6 +160,8 @@ impl Book {
         self.steps[i] = steps_after;
         self.qty[i] = qty_after;
         self.avg_entry_px[i] = entry_after;
+        self.open_positions += u32::from(steps_before == 0.0 && steps_after != 0.0);
+        self.open_positions -= u32::from(steps_before != 0.0 && steps_after == 0.0);
         let (long, short) = (steps_after > 0.0, steps_after < 0.0);
         self.held_long[lane.word] = self.held_long[lane.word] & !lane.bit | if long { lane.bit } else { 0 };
         self.held_short[lane.word] =

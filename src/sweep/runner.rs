@@ -42,6 +42,14 @@ pub struct Job<'a> {
     /// Bars per tile; changes no result.
     pub tile_bars: usize,
     venue: Venue<'a>,
+    params_only: Option<ParamsOnly>,
+}
+
+/// What all trials share when nothing but rule parameters is swept.
+#[derive(Debug)]
+struct ParamsOnly {
+    plan: EnginePlan,
+    config_digest: String,
 }
 
 /// How a sweep is run; nothing here changes a result.
@@ -106,8 +114,8 @@ pub struct TrialResult {
 /// Trials per chunk: a constant of the number of trials alone, so that every machine cuts alike.
 pub fn chunk_trials(trials: usize) -> usize {
     match trials {
-        0..=128 => 8,
-        129..=4096 => 16,
+        0..=32 => 8,
+        33..=4096 => 16,
         4097..=65_536 => 32,
         _ => 128,
     }
@@ -139,7 +147,13 @@ impl<'a> Job<'a> {
         tile_bars: usize,
     ) -> Self {
         let venue = Venue::new(market, run.clone());
-        Self { market, spec, points, source, source_digest, run, tile_bars, venue }
+        let params_only = points.names.iter().all(|name| spec.signals.params.contains_key(name));
+        let params_only = params_only
+            .then(|| {
+                Some(ParamsOnly { plan: spec.plan().ok()?, config_digest: spec.digest_without_params() })
+            })
+            .flatten();
+        Self { market, spec, points, source, source_digest, run, tile_bars, venue, params_only }
     }
     /// Checks what can be checked before the first bar.
     ///
@@ -191,15 +205,23 @@ impl<'a> Job<'a> {
         let (data, table) = (&self.market.content_digest, self.source_digest);
         format!("{}\0{config_digest}\0{data}\0{table}\0{start}\0{end}", env!("CARGO_PKG_VERSION"))
     }
-    fn trial_id(&self, spec: &Spec) -> String {
-        sha256(self.identity(&spec.digest()).as_bytes())[..32].to_owned()
+    fn trial_id(&self, config_digest: &str) -> String {
+        sha256(self.identity(config_digest).as_bytes())[..32].to_owned()
     }
     /// A trial as it will run.
     fn resolve(&self, trial: usize) -> Resolved {
+        if let Some(shared) = &self.params_only {
+            let mut params = self.spec.signals.params.clone();
+            for (name, value) in self.points.names.iter().zip(self.points.values(trial)) {
+                params.insert(name.clone(), value.as_f64().unwrap_or(f64::NAN));
+            }
+            let digest = Spec::digest_with_params(&shared.config_digest, &params);
+            return Resolved { trial_id: self.trial_id(&digest), ready: Ok((shared.plan.clone(), params)) };
+        }
         let named = self.points.named(trial);
         match self.spec.with_overrides(&named).and_then(|spec| spec.plan().map(|plan| (spec, plan))) {
             Ok((spec, plan)) => {
-                Resolved { trial_id: self.trial_id(&spec), ready: Ok((plan, spec.signals.params)) }
+                Resolved { trial_id: self.trial_id(&spec.digest()), ready: Ok((plan, spec.signals.params)) }
             }
             Err(error) => {
                 let values = Value::Object(named.into_iter().collect());

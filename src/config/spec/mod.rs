@@ -136,7 +136,14 @@ impl Spec {
 
     /// Hex SHA-256 of what decides the result of a run: the resolved config with its keys sorted, without `output`,
     /// `sweep` and `signals.path`. What the file at that path holds is the business of whoever reads it.
+    ///
+    /// The parameters of the rules are digested apart, so that a sweep over them digests the rest once.
     pub fn digest(&self) -> String {
+        Self::digest_with_params(&self.digest_without_params(), &self.signals.params)
+    }
+
+    /// The digest of everything but the rule parameters: the first half of [`Spec::digest`].
+    pub fn digest_without_params(&self) -> String {
         let mut doc = self.without_sweep().to_json();
         if let Some(tables) = doc.as_object_mut() {
             tables.remove("output");
@@ -144,8 +151,30 @@ impl Spec {
         }
         if let Some(signals) = doc.get_mut("signals").and_then(Value::as_object_mut) {
             signals.remove("path");
+            signals.remove("params");
         }
         doc.sort_all_objects();
-        Sha256::digest(doc.to_string().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(doc.to_string().as_bytes()))
     }
+
+    /// [`Spec::digest`] of a spec with other rule parameters.
+    pub fn digest_with_params(rest: &str, params: &BTreeMap<String, f64>) -> String {
+        let mut hash = Sha256::new();
+        hash.update(rest);
+        for (name, value) in params {
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name);
+            hash.update(value.to_bits().to_le_bytes());
+        }
+        hex(&hash.finalize())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
