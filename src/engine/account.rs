@@ -230,12 +230,37 @@ impl Account {
         end = self.series_ends.get(self.series_ends_at).map_or(end, |due| end.min(due.bar));
         end = intents.first().map_or(end, |intent| end.min(intent.bar as usize)).max(bars.start);
         let words = self.book.words();
-        (bars.start..end)
-            .find(|bar| {
-                let row = bar - tile.bar0;
-                (0..words).any(|word| self.acts(signals, row * words + word, word).any())
-            })
-            .unwrap_or(end)
+        let rows = bars.start - tile.bar0..end - tile.bar0;
+        if words == 1 {
+            return bars.start + self.first_act(signals, rows);
+        }
+        let acts = |row: usize| (0..words).any(|word| self.acts(signals, row * words + word, word).any());
+        rows.clone().find(|&row| acts(row)).unwrap_or(rows.end) + tile.bar0
+    }
+    /// How many of these rows have nothing to be done before the first that has; for one mask word and no waiting
+    /// orders. The rule is that of [`Account::acts`].
+    #[inline]
+    fn first_act(&self, signals: &SignalTile<'_>, rows: Range<usize>) -> usize {
+        fn cut(mask: Option<&[u64]>, rows: Range<usize>) -> &[u64] {
+            mask.map_or(&[], |mask| &mask[rows])
+        }
+        let (held_long, held_short) = (self.book.held_long[0], self.book.held_short[0]);
+        let (long, short) = (cut(signals.long_entry, rows.clone()), cut(signals.short_entry, rows.clone()));
+        let entry = if short.is_empty() {
+            long.iter().position(|long| long & !held_long != 0)
+        } else if long.is_empty() {
+            short.iter().position(|short| short & !held_short != 0)
+        } else {
+            let acts = |(long, short): (&u64, &u64)| {
+                (long & !short & !held_long) | (short & !long & !held_short) != 0
+            };
+            long.iter().zip(short).position(acts)
+        };
+        let exit = |mask: Option<&[u64]>, held: u64| {
+            if held == 0 { None } else { cut(mask, rows.clone()).iter().position(|exit| exit & held != 0) }
+        };
+        let firsts = [entry, exit(signals.long_exit, held_long), exit(signals.short_exit, held_short)];
+        firsts.into_iter().flatten().min().unwrap_or(rows.len())
     }
     /// Marks bars in which positions do not change.
     #[inline]

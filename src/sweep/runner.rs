@@ -112,13 +112,16 @@ pub struct TrialResult {
 }
 
 /// Trials per chunk: a constant of the number of trials alone, so that every machine cuts alike.
-pub fn chunk_trials(trials: usize) -> usize {
-    match trials {
-        0..=32 => 8,
-        33..=4096 => 16,
-        4097..=65_536 => 32,
-        _ => 128,
-    }
+pub fn chunk_trials(trials: usize, symbols: usize) -> usize {
+    // Few symbols make light trials: more of them share a tile and its signals.
+    let light = if symbols <= 8 { 4 } else { 1 };
+    light
+        * match trials {
+            0..=32 => 8,
+            33..=4096 => 16,
+            4097..=65_536 => 32,
+            _ => 128,
+        }
 }
 
 /// Keys that belong to the market or the files, which all trials share.
@@ -182,7 +185,7 @@ impl<'a> Job<'a> {
     }
     /// Trials per chunk.
     pub fn chunk_trials(&self) -> usize {
-        chunk_trials(self.points.len())
+        chunk_trials(self.points.len(), self.market.symbols.len())
     }
     /// Trials of a chunk.
     pub fn chunk(&self, chunk: usize) -> Range<usize> {
