@@ -36,7 +36,7 @@ digest:
         number=$((number + 1))
         local build=$1
         shift
-        "target/$build/barloom" --quiet sweep --config config/ema_cross.toml --data data/sample --out "$out/$number" \
+        "${CARGO_TARGET_DIR:-target}/$build/barloom" --quiet sweep --config config/ema_cross.toml --data data/sample --out "$out/$number" \
             "$@" | sed -n 's/^result digest //p'
     }
     {
@@ -47,9 +47,14 @@ digest:
     } | tee "$out/digests"
     test "$(sort -u "$out/digests" | wc -l)" -eq 1 && echo "all equal"
 
-# The engine against the reference engine on this many random markets.
-soak cases="20000":
-    BARLOOM_CASES={{ cases }} cargo test --release --test differential -- --nocapture
+# The engine against the reference engine: this many rounds of 600 random markets, each round with new seeds.
+soak rounds="20":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    for round in $(seq {{ rounds }}); do
+        echo "round $round of {{ rounds }}"
+        cargo test --release --test differential
+    done
 
 # Advisories, licences, bans, sources (needs cargo-deny; fetches the advisory database).
 deny:
