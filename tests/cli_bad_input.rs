@@ -59,8 +59,7 @@ impl Place {
     fn refuses_config(&self, text: &str, named: &[&str]) {
         self.write("run.toml", text);
         for command in ["run", "sweep"] {
-            let done =
-                self.barloom(&[command, "--config", "run.toml", "--data", "data", "--out", "out"]);
+            let done = self.barloom(&[command, "--config", "run.toml", "--data", "data", "--out", "out"]);
             refused(&done, named);
             assert!(!self.path("out").exists(), "{command} wrote something");
         }
@@ -146,7 +145,10 @@ fn data_that_are_not_there_are_named() {
     let place = Place::new("csv");
     refused(&place.barloom(&["run", "--config", "run.toml", "--data", "dta", "--out", "out"]), &["dta"]);
     refused(&place.barloom(&["run", "--config", "rn.toml", "--data", "data", "--out", "out"]), &["rn.toml"]);
-    refused(&place.run(&["--set", "universe.symbols=[\"BTCUSD\"]"]), &["`BTCUSD`", "did you mean `BTCUSDT`?"]);
+    refused(
+        &place.run(&["--set", "universe.symbols=[\"BTCUSD\"]"]),
+        &["`BTCUSD`", "did you mean `BTCUSDT`?"],
+    );
     assert!(!place.path("out").exists());
 }
 
@@ -188,7 +190,10 @@ fn a_damaged_or_foreign_store_is_rebuilt_with_a_warning() {
 fn a_misspelt_key_names_the_nearest_one() {
     let place = Place::new("csv");
     let text = format!("{CONFIG}[execution]\nstop_overshot = 0.1\n");
-    place.refuses_config(&text, &["run.toml", "`execution.stop_overshot`", "did you mean `execution.stop_overshoot`?"]);
+    place.refuses_config(
+        &text,
+        &["run.toml", "`execution.stop_overshot`", "did you mean `execution.stop_overshoot`?"],
+    );
     place.write("run.toml", CONFIG);
     let done = place.run(&["--set", "execution.stop_overshot=0.1"]);
     refused(&done, &["--set", "`execution.stop_overshot`", "`execution.stop_overshoot`"]);
@@ -254,7 +259,16 @@ fn a_window_without_bars_is_refused_with_the_bars_there_are() {
     let place = Place::new("csv");
     for command in ["run", "sweep"] {
         let done = place.barloom(&[
-            command, "--config", "run.toml", "--data", "data", "--out", "out", "--start", "2023-01-03", "--end",
+            command,
+            "--config",
+            "run.toml",
+            "--data",
+            "data",
+            "--out",
+            "out",
+            "--start",
+            "2023-01-03",
+            "--end",
             "2023-01-02",
         ]);
         refused(&done, &["--start", "--end", "2023-01-01 00:00:00+00:00"]);

@@ -170,15 +170,16 @@ fn the_config_of_the_readme_runs() {
     let place = TempDir::new().unwrap();
     let config = blocks(&readme, "toml").swap_remove(0).join("\n");
     fs::write(place.path().join("readme.toml"), config).unwrap();
-    copy_files(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sample"),
-        &place.path().join("data/sample"),
-    );
+    copy_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sample"), &place.path().join("data/sample"));
     for command in ["run", "sweep"] {
-        let line = format!("barloom --json {command} --config readme.toml --data data/sample --out out/{command}");
+        let line =
+            format!("barloom --json {command} --config readme.toml --data data/sample --out out/{command}");
         let args = words(line.strip_prefix("barloom ").unwrap());
-        let done =
-            Command::new(env!("CARGO_BIN_EXE_barloom")).current_dir(place.path()).args(&args).output().unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_barloom"))
+            .current_dir(place.path())
+            .args(&args)
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{line}\n{}", String::from_utf8_lossy(&done.stderr));
         let document: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
         if command == "sweep" {
