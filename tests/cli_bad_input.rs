@@ -115,7 +115,7 @@ fn bad_rows_are_named_with_file_row_and_column() {
     ];
     for (edit, column, found) in cases {
         let place = Place::new("csv");
-        place.edit_bars(10, |cells| edit(cells));
+        place.edit_bars(10, edit);
         place.refuses_data(&["BTCUSDT_15m.csv", "row 10", column, found]);
         // The same row can be left out on request.
         succeeded(&place.run(&["--on-bad-row", "drop"]));
