@@ -15,6 +15,10 @@ test *args:
 bench *args:
     cargo bench --workspace {{ args }}
 
+# What the workloads cost on this machine, beside a plain scalar loop: `just workloads W1 W2`.
+workloads *args:
+    cargo run --release --example workloads {{ args }}
+
 # Rewrites the generated files in config/; look at the diff before committing it.
 golden:
     UPDATE_GOLDEN=1 cargo test --test config_files
