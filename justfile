@@ -1,0 +1,65 @@
+# Commands that maintainers repeat. `just` lists them.
+
+_default:
+    @just --list
+
+# Everything that must pass before a change is merged.
+ci:
+    .ci/run
+
+# Tests; extra arguments go to cargo: `just test --test differential`.
+test *args:
+    cargo test --workspace {{ args }}
+
+# Benchmarks, each of which asserts its answer first.
+bench *args:
+    cargo bench --workspace {{ args }}
+
+# What the workloads cost on this machine, beside a plain scalar loop: `just workloads W1 W2`.
+workloads *args:
+    cargo run --release --example workloads {{ args }}
+
+# Rewrites the generated files in config/; look at the diff before committing it.
+golden:
+    UPDATE_GOLDEN=1 cargo test --test config_files
+
+# The sweep of the README.
+sweep *args:
+    cargo run --release -- sweep --config config/ema_cross.toml --data data/sample --out out/ema_cross {{ args }}
+
+# Result digests of debug and release, over threads, tile sizes and vector widths: all lines must be equal.
+digest:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build
+    cargo build --release
+    out=$(mktemp -d)
+    trap 'rm -rf "$out"' EXIT
+    number=0
+    digest() {
+        number=$((number + 1))
+        local build=$1
+        shift
+        "${CARGO_TARGET_DIR:-target}/$build/barloom" --quiet sweep --config config/ema_cross.toml --data data/sample --out "$out/$number" \
+            "$@" | sed -n 's/^result digest //p'
+    }
+    {
+        digest debug
+        for threads in 1 2 8; do digest release --threads "$threads"; done
+        for tile in 1 7 256 4096; do digest release --tile-bars "$tile"; done
+        digest release --simd sse2
+    } | tee "$out/digests"
+    test "$(sort -u "$out/digests" | wc -l)" -eq 1 && echo "all equal"
+
+# The engine against the reference engine: this many rounds of 600 random markets, each round with new seeds.
+soak rounds="20":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    for round in $(seq {{ rounds }}); do
+        echo "round $round of {{ rounds }}"
+        cargo test --release --test differential
+    done
+
+# Advisories, licences, bans, sources (needs cargo-deny; fetches the advisory database).
+deny:
+    cargo deny check
