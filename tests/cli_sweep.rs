@@ -197,10 +197,21 @@ fn a_trial_that_cannot_run_fails_alone() {
     ends_with(0, &mut work.sweep(grid, "out", ""));
     assert_eq!(work.resumed("out"), 16, "failures are results too");
 
-    // Mixed within a chunk.
-    let grid = "fast = [4, 8]\nslow = [20, 30]\nstop_atr = [1, 2]\n\"sizing.fraction\" = [0.1, -1]\n";
+    // Some trials of one chunk.
+    let grid = "fast = [4, 8]\nslow = [20, 20.5]\nstop_atr = [1, 2]\n";
     let (_, stderr) = ends_with(0, &mut work.sweep(grid, "mixed", ""));
-    assert!(stderr.contains("warning: 8 of 16 trials failed"), "{stderr}");
+    assert!(stderr.contains("warning: 4 of 8 trials failed"), "{stderr}");
+}
+
+#[test]
+fn a_sweep_between_two_midnights_has_no_days() {
+    let work = Work::new();
+    let window = "--start 2023-01-10T01:00Z --end 2023-01-10T20:00Z";
+    ends_with(0, &mut work.sweep("fast = [4, 8]\n", "out", window));
+    let rows = cells(&parquet(&work.out("out").join("results.parquet")));
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.contains(&"ok".to_owned())));
+    let equity = arrow(&work.out("out").join("equity.arrow"));
+    assert_eq!(equity.iter().map(|batch| batch.num_rows()).sum::<usize>(), 0);
 }
 
 #[test]
@@ -208,11 +219,8 @@ fn the_folder_of_another_sweep_is_refused() {
     let work = Work::new();
     ends_with(0, &mut work.sweep("fast = [4, 8]\n", "out", ""));
     let before = work.files("out");
-    for other in
-        [work.sweep("fast = [4, 9]\n", "out", ""), work.sweep("fast = [4, 8]\n", "out", "--end 2023-01-20")]
-    {
-        let mut other = other;
-        let (_, stderr) = ends_with(2, &mut other);
+    for (grid, words) in [("fast = [4, 9]\n", ""), ("fast = [4, 8]\n", "--end 2023-01-20")] {
+        let (_, stderr) = ends_with(2, &mut work.sweep(grid, "out", words));
         assert!(stderr.starts_with("error: ") && stderr.contains("--out"), "{stderr}");
         assert_eq!(stderr.trim_end().lines().count(), 1, "{stderr}");
     }

@@ -97,6 +97,21 @@ fn a_damaged_part_is_computed_again() {
 }
 
 #[test]
+fn what_a_killed_process_left_half_written_goes_when_the_sweep_is_done() {
+    let sweep = Sweep::new(3, 200);
+    let dir = tempfile::tempdir().unwrap();
+    sweep.compute(dir.path(), 2, 256, &|_, _| ()).unwrap();
+    let whole = parts(dir.path());
+    fs::write(dir.path().join("parts/.part-000001-0123456789abcdef01234567.arrow.77-3.tmp"), "half").unwrap();
+    fs::write(dir.path().join("parts/notes.txt"), "of another").unwrap();
+    sweep.collect(dir.path());
+    let mut left = parts(dir.path());
+    left.retain(|path| !path.ends_with("notes.txt"));
+    assert_eq!(left, whole);
+    assert!(dir.path().join("parts/notes.txt").exists());
+}
+
+#[test]
 fn a_single_run_is_the_sweeps_trial() {
     let sweep = Sweep::new(12, 1_200);
     let results = sweep.whole(2, 256).results;
