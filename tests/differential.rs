@@ -6,72 +6,15 @@
 mod common;
 mod reference;
 
-use barloom::engine::api::{
-    AttachedLevels, Fill, FundingPayment, MarkRows, OrderEnd, OrderIntent, OrderStatus, PointValues,
-    Recorder, Side, SignalTile,
-};
+use barloom::engine::api::{AttachedLevels, OrderIntent, OrderStatus, PointValues, Side, SignalTile};
 use barloom::engine::{RunOptions, run_account};
 use barloom::market::{Market, Tile};
 use barloom::signals::SignalSource;
+use common::engine_run::Notes;
 use common::random_market::RandomCase;
 use proptest::prelude::*;
 use reference::{RefFill, RefFunding, RefOrderEnd, RefResult, RefSignal, RefSignals, run};
 use std::fmt::Debug;
-
-/// Writes down what the engine reports, in the reference's words.
-#[derive(Default)]
-struct Notes(RefResult);
-
-impl Recorder for Notes {
-    const WANTS_ORDERS: bool = true;
-
-    fn fill(&mut self, fill: &Fill) {
-        self.0.fills.push(RefFill {
-            bar: fill.bar as usize,
-            symbol: fill.symbol as usize,
-            order_id: fill.order_id,
-            side: fill.side,
-            qty: fill.qty,
-            price: fill.price,
-            base_px: fill.base_px,
-            liquidity: fill.liquidity,
-            fee_usdt: fill.fee_usdt,
-            slippage_bps: fill.slippage_bps,
-            participation: fill.participation,
-            reason: fill.reason,
-            realized_usdt: fill.realized_usdt,
-            position_after: fill.position_after,
-            avg_entry_after: fill.avg_entry_after,
-        });
-    }
-    fn funding(&mut self, payment: &FundingPayment) {
-        self.0.funding.push(RefFunding {
-            bar: payment.bar as usize,
-            symbol: payment.symbol as usize,
-            record: payment.record as usize,
-            cash_usdt: payment.cash_usdt,
-        });
-    }
-    fn order_end(&mut self, end: &OrderEnd) {
-        self.0.orders.push(RefOrderEnd {
-            order_id: end.order_id,
-            bar: end.bar as usize,
-            end_bar: end.end_bar as usize,
-            symbol: end.symbol as usize,
-            side: end.side,
-            qty: end.qty,
-            status: end.status,
-            reason: end.reason,
-        });
-    }
-    fn marks(&mut self, rows: &MarkRows<'_>) {
-        self.0.equity.extend(rows.equity_usdt);
-        self.0.wallet.extend(rows.wallet_usdt);
-        self.0.unrealized.extend(rows.unrealized_usdt);
-        self.0.gross.extend(rows.gross_usdt);
-        self.0.net.extend(rows.net_usdt);
-    }
-}
 
 /// The signals of a case as masks over the whole grid, from which every tile takes its rows.
 struct Masks<'a> {

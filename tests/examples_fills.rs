@@ -1,17 +1,14 @@
-//! Worked examples of single rules, held against the reference engine: EX-01, 05, 07, 08, 09.
+//! Worked examples of single rules, held against the reference engine: EX-01, 05, 07, 08.
 
 mod common;
 mod reference;
 
 use barloom::config::plan::{Slippage, SlippageShape, VolumeRef};
-use barloom::engine::api::{OrderStatus, Side};
-use barloom::market::{Contract, StepGrid};
-use common::{SymbolBars, assert_near, bare_plan, example, market_from_bars, market_order, num, side_of};
+use common::{assert_near, bare_plan, example, num, side_of};
 use reference::account::{Money, Position};
 use reference::chart::Bar;
 use reference::decimal::Grid;
 use reference::prices::{PriceGrid, StopTouch, slippage, slipped, stop_touch};
-use reference::{RefInput, RefSignals, run};
 
 fn ticks(tick: f64) -> PriceGrid {
     PriceGrid { tick: Some(Grid::of(tick)) }
@@ -118,48 +115,6 @@ fn example_07_tick_step_rounding() {
     }
 }
 
-/// EX-07, admission: each order meets a flat market at its price; the reduce-only one has a position to reduce.
-#[test]
-fn example_07_admission() {
-    let (inputs, expected) = example("07_tick_step_rounding");
-    let rules = &inputs["admission"];
-    let contract = Contract {
-        step: StepGrid::new(num(&rules["step"])),
-        min_qty: num(&rules["min_qty"]),
-        min_notional_usdt: num(&rules["min_notional"]),
-        ..Contract::default()
-    };
-    let orders = rules["orders"].as_array().unwrap();
-    for (order, reason) in orders.iter().zip(expected["admission_reject_reason"].as_array().unwrap()) {
-        let px = num(&order["price"]);
-        let bars = vec![Some([px, px, px, px, 1e6]); 6];
-        let market =
-            market_from_bars(&[SymbolBars { name: "AAA".into(), contract: contract.clone(), bars }], &[]);
-        let mut tested = market_order(1, 2, 0, Side::Sell, num(&order["qty"]));
-        tested.reduce_only = order["reduce_only"].as_bool().unwrap();
-        let mut intents = vec![market_order(0, 0, 0, Side::Buy, 10.0), tested];
-        if !tested.reduce_only {
-            intents.remove(0);
-        }
-        let plan = bare_plan();
-        let input = RefInput {
-            market: &market,
-            run: 0..6,
-            plan: &plan,
-            signals: &RefSignals::new(),
-            intents: &intents,
-        };
-        let result = run(&input);
-        let end = result.orders.iter().find(|end| end.order_id == 1).expect("the tested order ends");
-        match reason.as_str() {
-            Some(reason) => {
-                assert_eq!((end.status, end.reason, end.end_bar), (OrderStatus::Rejected, reason, 2))
-            }
-            None => assert_eq!((end.status, end.end_bar), (OrderStatus::Filled, 3), "{order}"),
-        }
-    }
-}
-
 #[test]
 fn example_08_partial_close_fees_flip() {
     let (inputs, expected) = example("08_partial_close_fees_flip");
@@ -187,78 +142,4 @@ fn example_08_partial_close_fees_flip() {
         assert_near("cash_form", money.cash(), num(&expected["cash_form"]));
         assert_near("cash_form equity", money.cash() + qty * px, num(&expected["equity"]));
     }
-}
-
-/// EX-09 as a run: every fill happens at an open, every funding record settles at the open of a bar between fills.
-#[test]
-fn example_09_funding_with_flips() {
-    let (inputs, expected) = example("09_funding_with_flips");
-    let (mut bars, mut intents, mut funding) =
-        (vec![Some([100.0, 100.0, 100.0, 100.0, 1e6])], vec![], vec![]);
-    for event in inputs["events"].as_array().unwrap() {
-        let bar = bars.len();
-        if event["kind"] == "fill" {
-            let (dq, px) = (num(&event["dq"]), num(&event["price"]));
-            intents.push(market_order(intents.len() as u32, bar - 1, 0, side_of(&event["dq"]), dq.abs()));
-            bars.push(Some([px, px, px, px, 1e6]));
-        } else {
-            funding.push((bar, 0, num(&event["mark"]), num(&event["rate"])));
-            bars.push(bars[bar - 1]);
-        }
-    }
-    let contract = Contract { step: StepGrid::new(1.0), ..Contract::default() };
-    let count = bars.len();
-    let market = market_from_bars(&[SymbolBars { name: "AAA".into(), contract, bars }], &funding);
-    let mut plan = bare_plan();
-    plan.initial_capital_usdt = num(&inputs["initial_wallet"]);
-    let input = RefInput {
-        market: &market,
-        run: 0..count,
-        plan: &plan,
-        signals: &RefSignals::new(),
-        intents: &intents,
-    };
-    let result = run(&input);
-    let (mut fills, mut payments) = (result.fills.iter(), result.funding.iter());
-    for row in expected["rows"].as_array().unwrap() {
-        if row["kind"] == "fill" {
-            let fill = fills.next().unwrap();
-            assert_near("realised", fill.realized_usdt, num(&row["realised"]));
-            assert_near("qty", fill.position_after, num(&row["qty"]));
-        } else if num(&row["qty"]) != 0.0 {
-            assert_near("cash", payments.next().unwrap().cash_usdt, num(&row["cash"]));
-        }
-    }
-    assert!(fills.next().is_none() && payments.next().is_none());
-    assert_near("total", result.funding.iter().map(|f| f.cash_usdt).sum(), num(&expected["total_funding"]));
-    assert_near("wallet", *result.wallet.last().unwrap(), num(&expected["wallet"]));
-}
-
-/// EX-09, timing: opened at the open of bar τ: pays nothing; closed there: pays.
-#[test]
-fn example_09_who_pays_at_the_boundary() {
-    let bars = vec![Some([100.0, 100.0, 100.0, 100.0, 1e6]); 6];
-    let contract = Contract { step: StepGrid::new(1.0), ..Contract::default() };
-    let market =
-        market_from_bars(&[SymbolBars { name: "AAA".into(), contract, bars }], &[(3, 0, 100.0, 0.01)]);
-    let plan = bare_plan();
-    let pays = |opened: usize, closed: usize| {
-        let mut exit = market_order(1, closed - 1, 0, Side::Sell, 1.0);
-        exit.reduce_only = true;
-        let intents = [market_order(0, opened - 1, 0, Side::Buy, 1.0), exit];
-        let input = RefInput {
-            market: &market,
-            run: 0..6,
-            plan: &plan,
-            signals: &RefSignals::new(),
-            intents: &intents,
-        };
-        let result = run(&input);
-        assert_eq!(result.fills.len(), 2);
-        result.funding.iter().map(|f| f.cash_usdt).sum::<f64>()
-    };
-    assert_eq!(pays(3, 4), 0.0);
-    assert_eq!(pays(2, 3), -1.0);
-    assert_eq!(pays(2, 5), -1.0);
-    assert_eq!(pays(1, 2), 0.0);
 }

@@ -1,349 +1,46 @@
-//! Worked examples that are whole runs, held against the reference engine: EX-26, 27, 29.
+//! Worked examples that are whole runs, held against the reference engine: EX-07, 09, 26, 27, 29.
 
 mod common;
 mod reference;
 
-use barloom::config::plan::{EnginePlan, Sequencing, Slippage, SlippageShape, VolumeRef};
-use barloom::engine::api::{FillReason, Liquidity, OrderIntent, OrderStatus, Side};
-use barloom::market::{Contract, Market, StepGrid};
-use common::{
-    BAR_MS, Ohlcv, START_MS, SymbolBars, assert_near, bare_plan, example, flat_slippage, market_from_bars,
-    market_order, num,
-};
-use reference::{RefInput, RefResult, RefSignals, run};
+use common::example_runs::{self, Engine};
+use reference::{RefInput, RefSignals, run};
 
-fn run_orders(market: &Market, plan: &EnginePlan, intents: &[OrderIntent]) -> RefResult {
-    let run_bars = 0..market.grid.bars;
-    run(&RefInput { market, run: run_bars, plan, signals: &RefSignals::new(), intents })
+const ENGINE: Engine = |market, plan, intents| {
+    run(&RefInput { market, run: 0..market.grid.bars, plan, signals: &RefSignals::new(), intents })
+};
+
+#[test]
+fn example_07_admission() {
+    example_runs::example_07_admission(ENGINE);
 }
 
-fn one_symbol(tick: f64, bars: Vec<Option<Ohlcv>>) -> Market {
-    let contract = Contract { tick: Some(StepGrid::new(tick)), ..Contract::default() };
-    market_from_bars(&[SymbolBars { name: "AAA".into(), contract, bars }], &[])
+#[test]
+fn example_09_funding_with_flips() {
+    example_runs::example_09_funding_with_flips(ENGINE);
+}
+
+#[test]
+fn example_09_who_pays_at_the_boundary() {
+    example_runs::example_09_who_pays_at_the_boundary(ENGINE);
 }
 
 #[test]
 fn example_26_toy_oracles() {
-    let (inputs, expected) = example("26_toy_oracles");
-    let qty = num(&inputs["qty"]);
-    let mut plan = bare_plan();
-    plan.initial_capital_usdt = num(&inputs["initial_wallet"]);
-    plan.taker_fee_frac = num(&inputs["taker_fee"]);
-    plan.slippage = flat_slippage(num(&inputs["slippage_fraction"]) * 1e4);
-    for (name, columns) in inputs["bars"].as_object().unwrap() {
-        let count = columns["open"].as_array().unwrap().len();
-        let px = |column: &str, bar: usize| num(&columns[column][bar]);
-        let bars: Vec<_> = (0..count)
-            .map(|i| Some([px("open", i), px("high", i), px("low", i), px("close", i), 1e6]))
-            .collect();
-        let funding: Vec<_> = inputs["funding"].as_object().unwrap().iter().collect();
-        let funding: Vec<_> = funding
-            .iter()
-            .map(|(bar, rate)| {
-                (bar.parse::<usize>().unwrap(), 0, px("open", bar.parse().unwrap()), num(rate))
-            })
-            .collect();
-        let symbol = SymbolBars { name: "AAA".into(), contract: Contract::default(), bars };
-        let market = market_from_bars(&[symbol], &funding);
-        for (mode, side) in [("always_long", Side::Buy), ("always_short", Side::Sell)] {
-            let mut exit = market_order(1, count - 2, 0, side.opposite(), f64::NAN);
-            exit.close_position = true;
-            let result = run_orders(&market, &plan, &[market_order(0, 0, 0, side, qty), exit]);
-            let expected = &expected[format!("{name}/{mode}")];
-            let realized: f64 = result.fills.iter().map(|f| f.realized_usdt).sum();
-            let fees: f64 = result.fills.iter().map(|f| f.fee_usdt).sum();
-            let funding: f64 = result.funding.iter().map(|f| f.cash_usdt).sum();
-            assert_near("realised", realized, num(&expected["realised"]));
-            assert_near("fees", fees, num(&expected["fees"]));
-            assert_near("funding", funding, num(&expected["funding"]));
-            assert_eq!(result.equity.len(), count);
-            for (bar, equity) in expected["equity_curve"].as_array().unwrap().iter().enumerate() {
-                assert_near(&format!("{name}/{mode} bar {bar}"), result.equity[bar], num(equity));
-            }
-        }
-    }
+    example_runs::example_26_toy_oracles(ENGINE);
 }
 
-/// EX-27, held position: entered at 100 in bar 1 with its stop; the exit is decided at the close of bar 1.
 #[test]
 fn example_27_held_positions() {
-    let (inputs, expected) = example("27_sequencing");
-    let held = &inputs["held"];
-    let entry_px = num(&held["entry"]);
-    let flat = Some([entry_px, entry_px, entry_px, entry_px, 1e6]);
-    for (case, expected) in held["cases"].as_array().unwrap().iter().zip(expected["held"].as_array().unwrap())
-    {
-        let px = |i: usize| num(&case["bar_ohlc"][i]);
-        let market = one_symbol(0.1, vec![flat, flat, Some([px(0), px(1), px(2), px(3), 1e6])]);
-        let mut entry = market_order(0, 0, 0, Side::Buy, 1.0);
-        entry.stop_loss_px = num(&held["stop"]);
-        let mut exit = market_order(1, 1, 0, Side::Sell, 1.0);
-        exit.reduce_only = true;
-        for (name, sequencing) in
-            [("phased", Sequencing::Phased), ("stops_first_bar", Sequencing::StopsFirstBar)]
-        {
-            let mut plan = bare_plan();
-            plan.execution.sequencing = sequencing;
-            let result = run_orders(&market, &plan, &[entry, exit]);
-            let expected = &expected[name];
-            assert_eq!(result.fills.len(), 2);
-            let fill = &result.fills[1];
-            assert_eq!((fill.bar, fill.base_px), (2, num(&expected["base"])), "{} {name}", case["name"]);
-            let is_stop = matches!(fill.reason, FillReason::StopLoss | FillReason::StopLossGap);
-            assert_eq!(if is_stop { "stop" } else { "market" }, expected["exit"], "{} {name}", case["name"]);
-            if is_stop {
-                let end = result.orders.last().unwrap();
-                assert_eq!(
-                    (end.order_id, end.status, end.reason),
-                    (1, OrderStatus::Cancelled, "reduce_only")
-                );
-            }
-        }
-    }
+    example_runs::example_27_held_positions(ENGINE);
 }
 
-/// EX-27, entry bar, the case of the market order; the other two are limit entries.
 #[test]
 fn example_27_stopped_in_the_entry_bar() {
-    let (inputs, expected) = example("27_sequencing");
-    let px = |i: usize| num(&inputs["entry_bar"][0]["bar"][i]);
-    let before = Some([100.0, 100.0, 100.0, 100.0, 1e6]);
-    let market = one_symbol(0.1, vec![before, Some([px(0), px(1), px(2), px(3), 1e6])]);
-    let mut entry = market_order(0, 0, 0, Side::Buy, 1.0);
-    entry.stop_loss_px = 97.0;
-    let result = run_orders(&market, &bare_plan(), &[entry]);
-    assert_eq!(result.fills[0].base_px, num(&expected["entry_bar"][0]["entry"]));
-    assert_eq!(result.fills[1].base_px, num(&expected["entry_bar"][0]["base"]));
-    assert_eq!(result.fills[1].reason, FillReason::StopLossEntryBar);
+    example_runs::example_27_stopped_in_the_entry_bar(ENGINE);
 }
 
-/// What a fill of EX-29 is compared in.
-#[derive(Debug)]
-struct Row {
-    bar: usize,
-    symbol: usize,
-    order: Option<u32>,
-    reason: &'static str,
-    side: f64,
-    qty: f64,
-    base: f64,
-    price: f64,
-    liquidity: Liquidity,
-    fee: f64,
-    realised: f64,
-    position: f64,
-    avg_entry: f64,
-    /// Index among the example's fills where every field but the order id is the file's own.
-    in_file: Option<usize>,
-}
-
-const TAKER: Liquidity = Liquidity::Taker;
-const MAKER: Liquidity = Liquidity::Maker;
-
-/// EX-29 without limit, stop and trailing orders and without the participation cap.
-///
-/// Changed script: order 0 has no trail (its stop stays at 98); order 1 sells the 150 its cap let through, and what
-/// was its second slice is order 11 (100, decided at bar 1, waits over the missing bar 2); order 12 stands for its
-/// expired rest (150, meets only the bar without volume); order 2, 7 and 9 are market instead of limit; order 3 (a
-/// stop entry) is gone.
-///
-/// Reproduced exactly as in the file: both entries of bar 1, BBB's fill of bar 3 and stop of bar 5, both funding
-/// payments, CCC's rejection and delisting (price and fee), order 6's rejection, AAA's exit of bar 10 (price and
-/// fee), BBB's entry of bar 10 (price and fee; there a marketable limit) and exit of bar 11, and the equity of bars
-/// 0 and 1. AAA's entry of bar 6 (price and fee) and take profit of bar 7 (price) are the file's with another
-/// quantity held. Everything else was worked out by hand below.
 #[test]
 fn example_29_golden_run_reduced() {
-    let (inputs, expected) = example("29_golden_run_small");
-    let (market, plan) = example_29_setting(&inputs);
-    let result = run_orders(&market, &plan, &example_29_orders());
-
-    let rows = example_29_fills();
-    assert_eq!(result.fills.len(), rows.len());
-    for (fill, row) in result.fills.iter().zip(&rows) {
-        let what = |field: &str| format!("bar {} symbol {}: {field}", row.bar, row.symbol);
-        assert_eq!((fill.bar, fill.symbol, fill.reason.as_str()), (row.bar, row.symbol, row.reason));
-        assert_eq!(fill.order_id, row.order.unwrap_or(u32::MAX), "{}", what("order"));
-        assert_eq!(fill.liquidity, row.liquidity, "{}", what("liquidity"));
-        assert_eq!((fill.price, fill.base_px), (row.price, row.base), "{}", what("price"));
-        assert_eq!((fill.side.sign(), fill.qty), (row.side, row.qty), "{}", what("qty"));
-        assert_near(&what("fee"), fill.fee_usdt, row.fee);
-        assert_near(&what("realised"), fill.realized_usdt, row.realised);
-        assert_near(&what("position"), fill.position_after, row.position);
-        assert_near(&what("avg_entry"), fill.avg_entry_after, row.avg_entry);
-        if let Some(index) = row.in_file {
-            let file = &expected["fills"][index];
-            assert_eq!(num(&file["bar"]) as usize, fill.bar);
-            assert_eq!(file["symbol"], market.symbols[fill.symbol].name.as_str());
-            assert_eq!(file["reason"], fill.reason.as_str());
-            assert_eq!((num(&file["price"]), num(&file["base"])), (fill.price, fill.base_px));
-            assert_eq!((num(&file["side"]), num(&file["qty"])), (fill.side.sign(), fill.qty));
-            assert_near(&what("fee in the file"), fill.fee_usdt, num(&file["fee"]));
-            assert_near(&what("realised in the file"), fill.realized_usdt, num(&file["realised"]));
-            assert_near(&what("position in the file"), fill.position_after, num(&file["position"]));
-            assert_near(&what("avg_entry in the file"), fill.avg_entry_after, num(&file["avg_entry"]));
-        }
-    }
-
-    let payments: Vec<_> = result.funding.iter().map(|f| (f.bar, f.symbol)).collect();
-    assert_eq!(payments, [(2, 0), (2, 1)]);
-    assert_near("AAA's funding", result.funding[0].cash_usdt, num(&expected["events"][0]["cash"]));
-    assert_near("BBB's funding", result.funding[1].cash_usdt, num(&expected["events"][1]["cash"]));
-
-    let not_filled: Vec<_> = result
-        .orders
-        .iter()
-        .filter(|end| end.status != OrderStatus::Filled)
-        .map(|end| (end.end_bar, end.order_id, end.status, end.reason))
-        .collect();
-    assert_eq!(
-        not_filled,
-        [
-            (4, 12, OrderStatus::Expired, "ttl"),
-            (7, 5, OrderStatus::Rejected, "delisting"),
-            (8, 6, OrderStatus::Rejected, "min_qty"),
-        ]
-    );
-
-    let equity = [
-        100000.0,
-        100095.464,
-        100229.229,
-        99856.2,
-        99776.2,
-        99358.5225,
-        99099.7965,
-        99329.4133,
-        99289.4133,
-        99174.5683,
-        99163.55315,
-        99162.9473,
-    ];
-    for (bar, equity) in equity.iter().enumerate() {
-        assert_near(&format!("equity of bar {bar}"), result.equity[bar], *equity);
-    }
-    assert_near("equity of bar 0 in the file", result.equity[0], num(&expected["equity"][0]));
-    assert_near("equity of bar 1 in the file", result.equity[1], num(&expected["equity"][1]));
-}
-
-fn example_29_setting(inputs: &serde_json::Value) -> (Market, EnginePlan) {
-    let config = &inputs["config"];
-    let mut plan = bare_plan();
-    plan.initial_capital_usdt = num(&config["initial_wallet"]);
-    plan.maker_fee_frac = num(&config["maker"]);
-    plan.taker_fee_frac = num(&config["taker"]);
-    plan.slippage = Slippage {
-        shape: SlippageShape::Sqrt,
-        a_bps: num(&config["a_bps"]),
-        b_bps: num(&config["b_bps"]),
-        min_bps: num(&config["min_bps"]),
-        max_bps: num(&config["max_bps"]),
-        stop_mult: 1.0,
-        volume_ref: VolumeRef::ExecBar,
-        regime_mult_normal: 1.0,
-    };
-    let names: Vec<&String> = inputs["symbols"].as_object().unwrap().keys().collect();
-    let symbols: Vec<SymbolBars> = names
-        .iter()
-        .map(|&name| {
-            let rules = &inputs["symbols"][name];
-            let rows = inputs["bars"][name].as_array().unwrap();
-            let row = |row: &serde_json::Value| row.as_array().map(|r| std::array::from_fn(|i| num(&r[i])));
-            SymbolBars {
-                name: name.clone(),
-                contract: Contract {
-                    tick: Some(StepGrid::new(num(&rules["tick"]))),
-                    step: StepGrid::new(num(&rules["step"])),
-                    min_notional_usdt: num(&rules["min_notional"]),
-                    delisted_ms: rules["delist_bar"].as_i64().map(|bar| START_MS + bar * BAR_MS),
-                    ..Contract::default()
-                },
-                bars: rows.iter().map(row).collect(),
-            }
-        })
-        .collect();
-    let funding: Vec<_> = inputs["funding"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|record| {
-            let symbol = names.iter().position(|&name| record["symbol"] == name.as_str()).unwrap();
-            (num(&record["bar"]) as usize, symbol, num(&record["mark"]), num(&record["rate"]))
-        })
-        .collect();
-    (market_from_bars(&symbols, &funding), plan)
-}
-
-fn example_29_orders() -> Vec<OrderIntent> {
-    const AAA: usize = 0;
-    const BBB: usize = 1;
-    const CCC: usize = 2;
-    let with = |mut order: OrderIntent, stop_loss_px: f64, take_profit_px: f64, ttl_bars: u32| {
-        order.stop_loss_px = stop_loss_px;
-        order.take_profit_px = take_profit_px;
-        order.ttl_bars = ttl_bars;
-        order
-    };
-    let reduce = |mut order: OrderIntent| {
-        order.reduce_only = true;
-        order.ttl_bars = 0;
-        order
-    };
-    let none = f64::NAN;
-    let mut orders = vec![
-        with(market_order(0, 0, AAA, Side::Buy, 100.04), 98.0, none, 1),
-        with(market_order(1, 0, BBB, Side::Sell, 150.0), 21.4, 19.6, 1),
-        with(market_order(2, 1, CCC, Side::Buy, 1000.0), 4.7, none, 3),
-        with(market_order(11, 1, BBB, Side::Sell, 100.0), none, none, 4),
-        market_order(12, 3, BBB, Side::Sell, 150.0),
-        with(market_order(4, 5, AAA, Side::Buy, 120.0), 95.0, 99.3, 1),
-        market_order(5, 6, CCC, Side::Buy, 100.0),
-        market_order(6, 8, AAA, Side::Buy, 0.04),
-        with(market_order(7, 8, AAA, Side::Buy, 50.0), 94.0, none, 2),
-        reduce(market_order(8, 9, AAA, Side::Sell, 500.0)),
-        market_order(9, 9, BBB, Side::Buy, 30.0),
-        reduce(market_order(10, 10, BBB, Side::Sell, 500.0)),
-    ];
-    orders.sort_by_key(|order| (order.bar, order.order_id));
-    orders
-}
-
-#[rustfmt::skip]
-fn example_29_fills() -> Vec<Row> {
-    vec![
-        Row { bar: 1, symbol: 0, order: Some(0), reason: "market_entry", side: 1.0, qty: 100.0, base: 100.5, price: 100.6,
-              liquidity: TAKER, fee: 5.03, realised: 0.0, position: 100.0, avg_entry: 100.6, in_file: Some(0) },
-        Row { bar: 1, symbol: 1, order: Some(1), reason: "market_entry", side: -1.0, qty: 150.0, base: 20.1, price: 20.08,
-              liquidity: TAKER, fee: 1.506, realised: 0.0, position: -150.0, avg_entry: 20.08, in_file: Some(1) },
-        // π = 1000/70000: 4.586 bps of 5.04 = 5.04231, up to 5.043; fee 2.5215
-        Row { bar: 2, symbol: 2, order: Some(2), reason: "market_entry", side: 1.0, qty: 1000.0, base: 5.04, price: 5.043,
-              liquidity: TAKER, fee: 2.5215, realised: 0.0, position: 1000.0, avg_entry: 5.043, in_file: None },
-        Row { bar: 3, symbol: 1, order: Some(11), reason: "market_entry", side: -1.0, qty: 100.0, base: 20.6, price: 20.58,
-              liquidity: TAKER, fee: 1.029, realised: 0.0, position: -250.0, avg_entry: 20.28, in_file: Some(3) },
-        Row { bar: 5, symbol: 1, order: None, reason: "sl", side: 1.0, qty: 250.0, base: 21.4, price: 21.42,
-              liquidity: TAKER, fee: 2.6775, realised: -285.0, position: 0.0, avg_entry: 0.0, in_file: Some(6) },
-        // open 97.5 is below the stop at 98; π = 100/9000: 4.162 bps, 97.4594 down to 97.4; 100·(97.4 − 100.6)
-        Row { bar: 6, symbol: 0, order: None, reason: "sl_gap", side: -1.0, qty: 100.0, base: 97.5, price: 97.4,
-              liquidity: TAKER, fee: 4.87, realised: -320.0, position: 0.0, avg_entry: 0.0, in_file: None },
-        // after 100 consumed: π = 220/9000: 5.690 bps, 97.5555 up to 97.6
-        Row { bar: 6, symbol: 0, order: Some(4), reason: "market_entry", side: 1.0, qty: 120.0, base: 97.5, price: 97.6,
-              liquidity: TAKER, fee: 5.856, realised: 0.0, position: 120.0, avg_entry: 97.6, in_file: None },
-        // high 99.4 is one tick through 99.3; 120·1.7; 120·99.3·2 bps
-        Row { bar: 7, symbol: 0, order: None, reason: "tp", side: -1.0, qty: 120.0, base: 99.3, price: 99.3,
-              liquidity: MAKER, fee: 2.3832, realised: 204.0, position: 0.0, avg_entry: 0.0, in_file: None },
-        // the file's price and fee; 1000·(4.76 − 5.043)
-        Row { bar: 9, symbol: 2, order: None, reason: "delist", side: -1.0, qty: 1000.0, base: 4.76, price: 4.76,
-              liquidity: TAKER, fee: 2.38, realised: -283.0, position: 0.0, avg_entry: 0.0, in_file: None },
-        // π = 50/7000: 3.535 bps, 98.5348 up to 98.6
-        Row { bar: 9, symbol: 0, order: Some(7), reason: "market_entry", side: 1.0, qty: 50.0, base: 98.5, price: 98.6,
-              liquidity: TAKER, fee: 2.465, realised: 0.0, position: 50.0, avg_entry: 98.6, in_file: None },
-        // the file's price and fee; 50·(96.3 − 98.6)
-        Row { bar: 10, symbol: 0, order: Some(8), reason: "market_exit", side: -1.0, qty: 50.0, base: 96.4, price: 96.3,
-              liquidity: TAKER, fee: 2.4075, realised: -115.0, position: 0.0, avg_entry: 0.0, in_file: None },
-        // the file's price and fee, there of a marketable limit
-        Row { bar: 10, symbol: 1, order: Some(9), reason: "market_entry", side: 1.0, qty: 30.0, base: 20.5, price: 20.51,
-              liquidity: TAKER, fee: 0.30765, realised: 0.0, position: 30.0, avg_entry: 20.51, in_file: None },
-        Row { bar: 11, symbol: 1, order: Some(10), reason: "market_exit", side: -1.0, qty: 30.0, base: 20.4, price: 20.39,
-              liquidity: TAKER, fee: 0.30585, realised: -3.6, position: 0.0, avg_entry: 0.0, in_file: Some(13) },
-    ]
+    example_runs::example_29_golden_run_reduced(ENGINE);
 }

@@ -71,6 +71,7 @@ pub fn finish(
     for chunk in 0..job.chunks() {
         results.extend(parts.read(chunk)?);
     }
+    parts.remove_leftovers()?;
     create_folder(out)?;
     write_atomic(out.join("results.parquet"), &results_parquet(job.points, &results, out)?)?;
     write_equity(job, &results, &out.join("equity.arrow"))?;

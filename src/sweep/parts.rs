@@ -1,10 +1,11 @@
 //! Finished chunks on disk: one Arrow IPC file each, named by its content key, whole or not there.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeListBuilder, Float64Builder, StringBuilder};
+use arrow_array::builder::{FixedSizeListBuilder, Float64Builder, ListBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -37,6 +38,23 @@ impl Parts {
     pub(super) fn has(&self, chunk: usize, trials: usize) -> bool {
         self.read(chunk).is_ok_and(|results| results.len() == trials)
     }
+    /// Removes what a killed process left half-written. Only for a sweep whose parts are all there.
+    pub(super) fn remove_leftovers(&self) -> Result<()> {
+        let reading = |error| io_error(&self.dir, "reading", error);
+        for entry in fs::read_dir(&self.dir).map_err(reading)? {
+            let path = entry.map_err(reading)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(".part-") && name.ends_with(".tmp") {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(io_error(&path, "removing", error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
     pub(super) fn write(&self, chunk: usize, results: &[TrialResult]) -> Result<()> {
         let path = self.path(chunk);
         let bytes = encode(results).map_err(|error| broken(&path, &error))?;
@@ -68,8 +86,8 @@ fn encode(results: &[TrialResult]) -> std::result::Result<Vec<u8>, ArrowError> {
     let (mut ids, mut statuses, mut errors) =
         (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
     let mut metrics = FixedSizeListBuilder::new(Float64Builder::new(), METRIC_NAMES.len() as i32);
-    let days = results.iter().map(|r| r.daily_equity.len()).max().unwrap_or(0);
-    let mut equity = FixedSizeListBuilder::new(Float64Builder::new(), days as i32);
+    // A list of its own length for each trial: one that failed has no days, nor has a run between two midnights.
+    let mut equity = ListBuilder::new(Float64Builder::new());
     for result in results {
         ids.append_value(&result.trial_id);
         statuses.append_value(result.status.as_str());
@@ -78,9 +96,7 @@ fn encode(results: &[TrialResult]) -> std::result::Result<Vec<u8>, ArrowError> {
             metrics.values().append_value(result.metrics.at(index).unwrap_or(f64::NAN));
         }
         metrics.append(true);
-        for day in 0..days {
-            equity.values().append_value(result.daily_equity.get(day).copied().unwrap_or(f64::NAN));
-        }
+        equity.values().append_slice(&result.daily_equity);
         equity.append(true);
     }
     let columns: [(&str, ArrayRef); 5] = [
@@ -108,14 +124,14 @@ fn decode(file: File) -> std::result::Result<Vec<TrialResult>, ArrowError> {
         let text =
             |name: &str| batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).ok_or_else(shape);
         let (ids, statuses, errors) = (text("trial_id")?, text("status")?, text("error")?);
-        let lists = |name: &str, len: Option<usize>| {
-            let list =
-                batch.column_by_name(name).and_then(|c| c.as_fixed_size_list_opt()).ok_or_else(shape)?;
-            let floats = matches!(list.data_type(), DataType::FixedSizeList(field, _) if field.data_type() == &DataType::Float64);
-            let fits = len.is_none_or(|len| list.value_length() as usize == len);
-            if floats && fits { Ok(list) } else { Err(shape()) }
-        };
-        let (metrics, equity) = (lists("metrics", Some(METRIC_NAMES.len()))?, lists("daily_equity", None)?);
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(shape);
+        let metrics = column("metrics")?.as_fixed_size_list_opt().ok_or_else(shape)?;
+        let equity = column("daily_equity")?.as_list_opt::<i32>().ok_or_else(shape)?;
+        let has_floats =
+            metrics.value_type() == DataType::Float64 && equity.value_type() == DataType::Float64;
+        if !has_floats || metrics.value_length() as usize != METRIC_NAMES.len() {
+            return Err(shape());
+        }
         for row in 0..batch.num_rows() {
             let status = match statuses.value(row) {
                 "ok" => TrialStatus::Ok,
@@ -131,14 +147,12 @@ fn decode(file: File) -> std::result::Result<Vec<TrialResult>, ArrowError> {
                 decoded.set(metric, Some(value).filter(|v| v.is_finite()));
             }
             let days = equity.value(row);
-            let failed = status == TrialStatus::Failed;
-            let daily = days.as_primitive::<Float64Type>().values();
             results.push(TrialResult {
                 trial_id: ids.value(row).to_owned(),
                 status,
                 error: errors.value(row).to_owned(),
                 metrics: decoded,
-                daily_equity: if failed { Vec::new() } else { daily.to_vec() },
+                daily_equity: days.as_primitive::<Float64Type>().values().to_vec(),
             });
         }
     }

@@ -1,6 +1,8 @@
 //! What integration tests share: markets built in memory, plans with everything off, the worked examples.
 #![allow(dead_code, reason = "every test binary that takes this module in uses its own part of it")]
 
+pub(crate) mod engine_run;
+pub(crate) mod example_runs;
 pub(crate) mod random_market;
 
 use barloom::config::plan::*;
