@@ -188,10 +188,11 @@ mod tests {
 
         #[test]
         fn touched_equals_the_naive_test(values in proptest::collection::vec((0u8..5, 0u8..5, 0u8..5, 0u8..5), 72)) {
-            let col = |f: &dyn Fn(&(u8, u8, u8, u8)) -> u8| -> Vec<f64> {
-                values.iter().map(|v| if f(v) == 4 { f64::NAN } else { f64::from(f(v)) }).collect()
-            };
-            let (low, high, below, above) = (col(&|v| v.0), col(&|v| v.1), col(&|v| v.2), col(&|v| v.3));
+            let price = |code: u8| if code == 4 { f64::NAN } else { f64::from(code) };
+            let low: Vec<f64> = values.iter().map(|v| price(v.0)).collect();
+            let high: Vec<f64> = values.iter().map(|v| price(v.1)).collect();
+            let below: Vec<f64> = values.iter().map(|v| price(v.2)).collect();
+            let above: Vec<f64> = values.iter().map(|v| price(v.3)).collect();
             let mut bits = [0u64; 2];
             touched(&low, &high, &below, &above, &mut bits);
             for i in 0..72 {

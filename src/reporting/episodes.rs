@@ -1,7 +1,7 @@
 //! Position episodes: flat → flat, or until a flip, per symbol (semantics 9.3).
 //!
 //! One open episode per symbol, updated fill by fill; a closed one is handed back and forgotten. Prices and
-//! excursions are not its business: see [`super::trades`].
+//! excursions are not its business: see [`mod@super::trades`].
 
 use crate::engine::api::{Fill, FundingPayment, Side};
 

@@ -1,7 +1,7 @@
 //! [`RunRecorder`]: keeps everything one account did, in event order.
 //!
 //! For single runs; a sweep uses [`TrialStats`] alone, which is embedded here so that both give the same metrics.
-//! Tables are made from it afterwards in [`super::tables`] and [`super::trades`].
+//! Tables are made from it afterwards in [`super::tables`] and [`mod@super::trades`].
 
 use std::ops::Range;
 

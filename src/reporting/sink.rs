@@ -15,6 +15,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use super::files::create_folder;
 use super::table::OutputFormat;
 use crate::data::stamp::format_ms;
 use crate::error::{BadInput, Error, Result, io_error};
@@ -49,6 +50,9 @@ impl TableSink {
                 .key("--out")
                 .found(format!("the folder {}", path.display()))
                 .into());
+        }
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            create_folder(folder)?;
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));

@@ -3,7 +3,7 @@
 //! Trials are cut into chunks by a constant of their number; a worker takes a chunk, loads the market tile by tile,
 //! computes the signals of all its trials once, and steps every account through the tile while it is hot. A finished
 //! chunk is one file; the same command again reads the finished ones and computes the rest. It must not know of
-//! terminals. Read next: [`points`] for what a trial is, [`runner`] for who computes it, [`finish`] for the results.
+//! terminals. Read next: [`points`] for what a trial is, [`runner`] for who computes it, [`mod@finish`] for the results.
 
 pub mod finish;
 mod parts;

@@ -102,15 +102,7 @@ impl Sweep {
         Self { market, spec, points, source, run }
     }
     pub(crate) fn job(&self, tile_bars: usize) -> Job<'_> {
-        Job {
-            market: &self.market,
-            spec: &self.spec,
-            points: &self.points,
-            source: &self.source,
-            source_digest: "",
-            run: self.run.clone(),
-            tile_bars,
-        }
+        Job::new(&self.market, &self.spec, &self.points, &self.source, "", self.run.clone(), tile_bars)
     }
     /// Runs the missing chunks; `on_progress` may set the flag that stops it.
     pub(crate) fn compute(

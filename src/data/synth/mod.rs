@@ -62,9 +62,9 @@ impl Default for SynthSpec {
 
 /// The spec of the universe that lies in `data/sample`.
 ///
-/// The command `barloom synth --out data/sample --symbols 6 --bars 3000 --seed 7 --gaps` makes the same.
+/// The command `barloom synth --out data/sample --symbols 6 --bars 3200 --seed 7 --gaps` makes the same.
 pub fn sample_spec() -> SynthSpec {
-    SynthSpec { symbols: 6, bars: 3_000, seed: 7, gaps: true, ..SynthSpec::default() }
+    SynthSpec { symbols: 6, bars: 3_200, seed: 7, gaps: true, ..SynthSpec::default() }
 }
 
 impl SynthSpec {
