@@ -80,8 +80,8 @@ fn a_run_writes_the_tables_of_the_contract() {
 
     let (names, equity) = csv(&out.join("equity.csv"));
     let (_, btc) = csv(&sample().join("BTCUSDT_15m.csv"));
-    assert_eq!(equity.len(), 3_000, "one row per grid bar");
-    assert_eq!((&equity[0][0], &equity[2_999][0]), (&btc[0][0], &btc[btc.len() - 1][0]));
+    assert_eq!(equity.len(), 3_200, "one row per grid bar");
+    assert_eq!((&equity[0][0], &equity[3_199][0]), (&btc[0][0], &btc[btc.len() - 1][0]));
     let wallet = floats(&equity, &names, "wallet");
     let unrealized = floats(&equity, &names, "unrealized_pnl");
     for (row, equity) in floats(&equity, &names, "equity").iter().enumerate() {
@@ -96,7 +96,7 @@ fn a_run_writes_the_tables_of_the_contract() {
         sum += amount;
         assert!((sum - after).abs() <= 1e-9 * 20_000.0);
     }
-    assert!((sum - wallet[2_999]).abs() <= 1e-9 * 20_000.0);
+    assert!((sum - wallet[3_199]).abs() <= 1e-9 * 20_000.0);
     for kind in ["FEE", "FUNDING", "REALIZED_PNL"] {
         assert!(ledger.iter().any(|line| line[3] == kind), "{kind}");
     }

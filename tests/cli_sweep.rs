@@ -134,7 +134,7 @@ fn results_have_the_columns_of_the_contract_in_grid_order() {
     columns.extend(rows.iter().map(|row| row[0].clone()));
     assert_eq!(names(equity), columns, "`ts` and a column per trial in the order of the results");
     let stamps = equity.column(0).as_primitive::<TimestampMillisecondType>().values();
-    assert_eq!(stamps.len(), 32, "the first midnight and the end of 31 whole days");
+    assert_eq!(stamps.len(), 34, "the first midnight and the end of 33 whole days");
     assert!(stamps.windows(2).all(|pair| pair[1] - pair[0] == 86_400_000));
     for column in &equity.columns()[1..] {
         let values = column.as_primitive::<Float64Type>().values();
