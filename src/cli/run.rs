@@ -27,7 +27,8 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<()> {
     let run = data::window(&args.window, market.grid)?;
     let path = (!spec.signals.path.is_empty()).then(|| loaded.resolve(&spec.signals.path));
     let (source, _) = read_source(spec, Some(&args.config.config), path, &market)?;
-    let mut signals = source.bind(&[spec.signals.params.clone()], spec.general.seed, &market, run.clone())?;
+    let mut signals =
+        source.bind(std::slice::from_ref(&spec.signals.params), spec.general.seed, &market, run.clone())?;
     let symbols = market.symbols.len();
     let mut recorder = RunRecorder::new(symbols, market.grid, run.clone(), plan.initial_capital_usdt);
     let bar = progress::bar(output, run.end as u64, "bars");

@@ -20,7 +20,7 @@ use crate::data::stamp::format_ms;
 use crate::error::{BadInput, Error, Result, io_error};
 
 enum Writer {
-    Csv(csv::Writer<BufWriter<File>>),
+    Csv(Box<csv::Writer<BufWriter<File>>>),
     Parquet(Box<ArrowWriter<BufWriter<File>>>),
     Arrow(Box<FileWriter<BufWriter<File>>>),
 }
@@ -60,7 +60,7 @@ impl TableSink {
                 let mut writer = csv::Writer::from_writer(file);
                 let names = schema.fields().iter().map(|field| field.name());
                 writer.write_record(names).map_err(|error| sink.fault(error))?;
-                Writer::Csv(writer)
+                Writer::Csv(Box::new(writer))
             }
             OutputFormat::Parquet => {
                 let properties = WriterProperties::builder()

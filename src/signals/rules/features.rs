@@ -29,6 +29,9 @@ pub fn eval_constraint(expr: &Expr, names: &BTreeMap<String, f64>) -> Result<boo
     Ok(graph.decided(&truth).expect("without columns everything is constant"))
 }
 
+/// Takes a tile and its panels, one per expression.
+pub type FeatureSink<'a> = &'a mut dyn FnMut(&Tile<'_>, &[&[f64]]) -> Result<()>;
+
 /// Evaluates expressions over a whole market, tile by tile, and hands each tile's panels to `sink` in bar order.
 ///
 /// Panels are `[row][lane]` like the tile's columns, one per expression; a boolean is 1 or 0, and `NaN` where it reads
@@ -37,7 +40,7 @@ pub fn feature_columns(
     market: &Market,
     exprs: &[Expr],
     tile_rows: usize,
-    sink: &mut dyn FnMut(&Tile<'_>, &[&[f64]]) -> Result<()>,
+    sink: FeatureSink<'_>,
 ) -> Result<()> {
     let scope = Scope { params: Vec::new(), columns: true };
     let params = BTreeMap::new();
