@@ -65,13 +65,11 @@ impl Oracle {
         let masks: &[usize] = match self.mode {
             OracleMode::AlwaysLong if nth == 0 => &[LONG_ENTRY],
             OracleMode::AlwaysShort if nth == 0 => &[SHORT_ENTRY],
-            OracleMode::Random if nth.is_multiple_of(DRAW_EVERY_BARS) => {
-                match draw(self.keys[symbol], open_ms) {
-                    Draw::Long => &[LONG_ENTRY],
-                    Draw::Short => &[SHORT_ENTRY],
-                    Draw::Flat => &[LONG_EXIT, SHORT_EXIT],
-                }
-            }
+            OracleMode::Random if nth % DRAW_EVERY_BARS == 0 => match draw(self.keys[symbol], open_ms) {
+                Draw::Long => &[LONG_ENTRY],
+                Draw::Short => &[SHORT_ENTRY],
+                Draw::Flat => &[LONG_EXIT, SHORT_EXIT],
+            },
             _ => &[],
         };
         for &mask in masks {

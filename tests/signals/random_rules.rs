@@ -69,15 +69,12 @@ fn rule() -> BoxedStrategy<Bool> {
         .boxed()
 }
 
-/// Jump to the open, body, wick and volume on their coarse grids, and the chance of a gap.
-type Move = (i32, i32, i32, i32, u8);
-
 /// Bars on a coarse grid of prices, so that equal prices and flat bars occur; symbols start late and have gaps.
 fn symbols() -> impl Strategy<Value = Vec<Series>> {
     let bars = 40;
     let one = (0..20_usize, prop::collection::vec((-4..5_i32, -2..3_i32, 0..2_i32, 0..3_i32, 0..8_u8), bars));
     prop::collection::vec(one, 1..11).prop_map(move |symbols| {
-        let series = |(listed, moves): (usize, Vec<Move>)| {
+        let series = |(listed, moves): (usize, Vec<(i32, i32, i32, i32, u8)>)| {
             let mut open = 100.0;
             let one = moves.into_iter().enumerate().map(|(index, (jump, body, wick, volume, gap))| {
                 open += f64::from(jump) * 0.25;
@@ -234,9 +231,9 @@ proptest! {
                     let close = tile.close[row * tile.lanes + symbol];
                     let (stop, profit) = (stops[at], profits[at]);
                     for side in [Side::Buy, Side::Sell] {
-                        let expected = if stop.is_nan() || stop <= 0.0 {
+                        let expected = if !(stop > 0.0) {
                             AttachedLevels::Rejected("stop_distance")
-                        } else if profit.is_nan() || profit <= 0.0 {
+                        } else if !(profit > 0.0) {
                             AttachedLevels::Rejected("take_profit_distance")
                         } else if side == Side::Buy {
                             AttachedLevels::Prices { stop_loss_px: close - stop, take_profit_px: close + profit }

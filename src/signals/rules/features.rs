@@ -29,9 +29,6 @@ pub fn eval_constraint(expr: &Expr, names: &BTreeMap<String, f64>) -> Result<boo
     Ok(graph.decided(&truth).expect("without columns everything is constant"))
 }
 
-/// Takes a tile and its panels, one per expression.
-pub type FeatureSink<'a> = &'a mut dyn FnMut(&Tile<'_>, &[&[f64]]) -> Result<()>;
-
 /// Evaluates expressions over a whole market, tile by tile, and hands each tile's panels to `sink` in bar order.
 ///
 /// Panels are `[row][lane]` like the tile's columns, one per expression; a boolean is 1 or 0, and `NaN` where it reads
@@ -40,7 +37,7 @@ pub fn feature_columns(
     market: &Market,
     exprs: &[Expr],
     tile_rows: usize,
-    sink: FeatureSink<'_>,
+    sink: &mut dyn FnMut(&Tile<'_>, &[&[f64]]) -> Result<()>,
 ) -> Result<()> {
     let scope = Scope { params: Vec::new(), columns: true };
     let params = BTreeMap::new();

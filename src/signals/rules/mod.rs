@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use ast::Expr;
-pub use features::{FeatureSink, eval_constraint, feature_columns};
+pub use features::{eval_constraint, feature_columns};
 pub use functions::{FunctionDoc, function_list};
 pub use program::{RuleProgram, compile};
 
