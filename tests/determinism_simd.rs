@@ -1,5 +1,6 @@
 //! The same bits on every SIMD level this processor has. A forced level is global to the process, so this test has a
 //! process to itself.
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod sweeps;
 

@@ -1,6 +1,7 @@
 //! Buy and hold of real symbols, end to end through the library, against a closed form over the raw files.
 //!
 //! The parser here is its own and as simple as can be. Without the data the test prints so and passes.
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
