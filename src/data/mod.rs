@@ -20,7 +20,6 @@ mod mmap;
 mod notes;
 mod parquet_table;
 mod place;
-pub mod stamp;
 mod store;
 pub mod synth;
 mod table;
@@ -32,6 +31,7 @@ pub use notes::BuildProgress;
 
 use crate::error::{BadInput, Result, nearest};
 use crate::market::Market;
+pub use crate::market::stamp;
 use listing::Listing;
 use store::Found;
 

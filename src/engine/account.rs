@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use barloom_kernels::account::mark_rows;
 
-use super::api::{MarkRows, OrderIntent, Recorder, SignalTile};
 use super::calendar::{Listings, SeriesEnd};
 use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingBoundary, Sequencing};
+use crate::events::{MarkRows, OrderIntent, Recorder, SignalTile};
 use crate::execution::levels::Levels;
 use crate::execution::orders::OrderQueue;
 use crate::execution::pricing::slippage_bps;

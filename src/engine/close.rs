@@ -4,11 +4,11 @@
 use barloom_kernels::account::{RowMarks, mark_row};
 
 use super::account::{Account, Bar, for_each_bit};
-use super::api::{
-    AttachedLevels, FillReason, OrderIntent, OrderKind, OrderStatus, Recorder, Side, SignalTile,
-};
 use super::calendar::last_close_before;
 use super::fill::Impact;
+use crate::events::{
+    AttachedLevels, FillReason, OrderIntent, OrderKind, OrderStatus, Recorder, Side, SignalTile,
+};
 use crate::execution::orders::{PendingOrder, Role, blank_order};
 use crate::portfolio::Lane;
 use crate::risk::{Balances, opening_notional_usdt};

@@ -1,8 +1,8 @@
 //! From a price to the books: one fill, its fee, its record, and the levels it leaves behind.
 
 use super::account::{Account, Bar};
-use super::api::{Fill, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Side};
 use crate::config::plan::VolumeRef;
+use crate::events::{Fill, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Side};
 use crate::execution::pricing::{Priced, slippage_bps, taker_price};
 use crate::portfolio::Lane;
 

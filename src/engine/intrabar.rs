@@ -1,9 +1,9 @@
 //! Stops and targets of positions, at the open and inside the bar (semantics 2.4, 2.6, phases 3 and 4 of 1.5).
 
 use super::account::{Account, Bar, for_each_bit};
-use super::api::{FillReason, Liquidity, Recorder, Side};
 use super::fill::{Execution, Impact, Origin};
 use crate::config::plan::{BracketPolicy, LimitRule, TakeProfitKind};
+use crate::events::{FillReason, Liquidity, Recorder, Side};
 use crate::execution::pricing::{Priced, StopHit, stop_hit};
 use crate::execution::rules::SymbolRules;
 use crate::portfolio::Lane;

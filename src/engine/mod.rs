@@ -4,7 +4,7 @@
 //! [`Account::step_tile`] is the bar loop and reads like the semantics; the phases are in a file each.
 
 mod account;
-pub mod api;
+
 mod calendar;
 mod close;
 mod fill;
@@ -12,5 +12,6 @@ mod intrabar;
 mod open;
 mod run;
 
+pub use crate::events as api;
 pub use account::{Account, Venue};
 pub use run::{RunOptions, run_account};

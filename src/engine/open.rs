@@ -1,9 +1,9 @@
 //! The open of a bar: funding and calendar, then everything that happens at the open price (semantics 1.5, 1 and 3).
 
 use super::account::{Account, Bar};
-use super::api::{FillReason, FundingPayment, Liquidity, OrderStatus, Recorder, Side};
 use super::calendar::last_close_before;
 use super::fill::{Execution, Impact, Origin};
+use crate::events::{FillReason, FundingPayment, Liquidity, OrderStatus, Recorder, Side};
 use crate::execution::orders::{PendingOrder, Role};
 use crate::execution::pricing::Priced;
 use crate::portfolio::Lane;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::account::{Account, Venue};
-use super::api::Recorder;
 use crate::config::plan::EnginePlan;
+use crate::events::Recorder;
 use crate::execution::volume::TrailingVolume;
 use crate::market::{Market, TileBuffer};
 use crate::signals::SignalSource;

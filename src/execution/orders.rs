@@ -1,6 +1,6 @@
 //! Orders that wait for the next tradable bar.
 
-use crate::engine::api::{NO_TAG, OrderEnd, OrderKind, OrderStatus, Side};
+use crate::events::{NO_TAG, OrderEnd, OrderKind, OrderStatus, Side};
 use crate::portfolio::Lane;
 
 /// What an order may do to a position.

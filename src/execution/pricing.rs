@@ -2,7 +2,7 @@
 
 use super::rules::SymbolRules;
 use crate::config::plan::{Slippage, SlippageShape};
-use crate::engine::api::Side;
+use crate::events::Side;
 
 /// A priced fill.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! Trading rules of a symbol as the engine reads them: rounding and admission (semantics 2.10).
 
-use crate::engine::api::Side;
+use crate::events::Side;
 use crate::market::{Contract, StepGrid};
 
 /// Rounding, minimums and maximums of one symbol.

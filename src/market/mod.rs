@@ -7,6 +7,7 @@ mod contract;
 mod funding;
 mod grid;
 mod panel;
+pub mod stamp;
 mod tile;
 
 pub use contract::{Bracket, BracketTable, Contract, StepGrid};

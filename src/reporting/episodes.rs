@@ -3,7 +3,7 @@
 //! One open episode per symbol, updated fill by fill; a closed one is handed back and forgotten. Prices and
 //! excursions are not its business: see [`mod@super::trades`].
 
-use crate::engine::api::{Fill, FundingPayment, Side};
+use crate::events::{Fill, FundingPayment, Side};
 
 /// Money of an episode so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

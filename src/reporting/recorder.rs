@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::metrics::Metrics;
 use super::trial::TrialStats;
-use crate::engine::api::{Fill, FundingPayment, MarkRows, OrderEnd, Recorder};
+use crate::events::{Fill, FundingPayment, MarkRows, OrderEnd, Recorder};
 use crate::market::TimeGrid;
 
 /// Something that moved the account.

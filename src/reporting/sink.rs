@@ -17,8 +17,8 @@ use parquet::file::properties::WriterProperties;
 
 use super::files::create_folder;
 use super::table::OutputFormat;
-use crate::data::stamp::format_ms;
 use crate::error::{BadInput, Error, Result, io_error};
+use crate::market::stamp::format_ms;
 
 enum Writer {
     Csv(Box<csv::Writer<BufWriter<File>>>),

@@ -9,7 +9,7 @@ use super::recorder::{Event, RunRecorder};
 use super::sum::CompensatedSum;
 use super::table::{Cells, Table};
 use super::trades::trades;
-use crate::engine::api::{FillReason, Liquidity, NO_ORDER, NO_TAG, OrderKind, Side};
+use crate::events::{FillReason, Liquidity, NO_ORDER, NO_TAG, OrderKind, Side};
 use crate::market::Market;
 
 /// `output.tables`.
@@ -108,7 +108,7 @@ fn equity(recorder: &RunRecorder) -> Table<'static> {
 fn fills<'a>(recorder: &RunRecorder, market: &'a Market, tags: &'a [String]) -> Table<'a> {
     let fills: Vec<_> = recorder.fills().collect();
     let grid = recorder.grid();
-    let float = |value: &dyn Fn(&crate::engine::api::Fill) -> f64| {
+    let float = |value: &dyn Fn(&crate::events::Fill) -> f64| {
         Cells::Float(fills.iter().map(|fill| value(fill)).collect())
     };
     let liquidity = |liquidity: Liquidity| match liquidity {

@@ -5,7 +5,7 @@
 
 use super::episodes::{EpisodeBook, is_flip, reduces};
 use super::recorder::{Event, RunRecorder};
-use crate::engine::api::{Fill, FillReason, NO_TAG, Side};
+use crate::events::{Fill, FillReason, NO_TAG, Side};
 use crate::market::Market;
 
 /// A closed position episode.

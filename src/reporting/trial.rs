@@ -12,7 +12,7 @@ use super::metrics::{Metric, Metrics};
 use super::overfit::{SharpeSample, min_track_record, probabilistic_sharpe};
 use super::stats::{self, DAY_MS, DAYS_PER_YEAR};
 use super::sum::CompensatedSum;
-use crate::engine::api::{Fill, FundingPayment, Liquidity, MarkRows, OrderEnd, Recorder};
+use crate::events::{Fill, FundingPayment, Liquidity, MarkRows, OrderEnd, Recorder};
 use crate::market::TimeGrid;
 
 /// Tail probability of the daily value at risk and expected shortfall.

@@ -8,7 +8,6 @@ mod oracle;
 mod orders;
 mod rows;
 pub mod rules;
-mod stamp;
 mod table;
 
 pub use oracle::{Oracle, OracleMode, oracle};
@@ -19,7 +18,7 @@ pub use rules::{
 };
 pub use table::{SignalTable, read_table};
 
-use crate::engine::api::SignalTile;
+use crate::events::SignalTile;
 use crate::market::{Market, Tile};
 
 /// A source of signals for one or more trials over the same market.

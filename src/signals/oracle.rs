@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::SignalSource;
-use crate::engine::api::SignalTile;
+use crate::events::SignalTile;
 use crate::market::{Market, Tile};
 
 /// `general.oracle_mode`.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::SignalSource;
 use super::rows::{Row, Table, Tags};
-use crate::engine::api::{NO_TAG, OrderIntent, OrderKind, Side, SignalTile};
 use crate::error::{BadInput, Result};
+use crate::events::{NO_TAG, OrderIntent, OrderKind, Side, SignalTile};
 use crate::market::{Market, Tile};
 
 const REQUIRED: &[&str] = &["ts", "symbol", "type", "side"];

@@ -16,9 +16,9 @@ use arrow_schema::{ArrowError, DataType, TimeUnit};
 use csv::StringRecord;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::stamp;
 use crate::error::{BadInput, Error, Result, io_error, nearest};
 use crate::market::Market;
+use crate::market::stamp;
 
 /// A table whose columns have been checked for names.
 pub(super) struct Table {
@@ -142,7 +142,8 @@ impl<'a> Row<'a> {
             return Err(bad.into());
         };
         let text = self.required("ts", "the open time of a bar")?;
-        let Some(ms) = stamp::parse_ms(text) else {
+        let whole = stamp::parse(text.as_bytes()).filter(|stamp| stamp.us % 1000 == 0);
+        let Some(ms) = whole.map(|stamp| stamp.us / 1000) else {
             let expected = "a UTC stamp such as 2021-06-01 00:15:00+00:00, or an epoch in ms or µs";
             return Err(self.error("ts", expected).into());
         };
@@ -155,14 +156,14 @@ impl<'a> Row<'a> {
             format!(
                 "the open time of a bar ({} apart from {})",
                 span(grid.step_ms),
-                stamp::written(grid.start_ms)
+                stamp::format_ms(grid.start_ms)
             )
         } else {
             let last = grid.open_ms(grid.bars.saturating_sub(1));
-            format!("a bar of the data, {} to {}", stamp::written(grid.start_ms), stamp::written(last))
+            format!("a bar of the data, {} to {}", stamp::format_ms(grid.start_ms), stamp::format_ms(last))
         };
         let mut bad = self.error("ts", expected);
-        bad.found = Some(stamp::written(ms));
+        bad.found = Some(stamp::format_ms(ms));
         Err(bad.into())
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::SignalSource;
 use super::rows::{Row, Table, Tags};
-use crate::engine::api::{AttachedLevels, NO_TAG, PointValues, Side, SignalTile};
 use crate::error::{BadInput, Result};
+use crate::events::{AttachedLevels, NO_TAG, PointValues, Side, SignalTile};
 use crate::market::{Market, Tile};
 
 const REQUIRED: &[&str] = &["ts", "symbol", "side"];

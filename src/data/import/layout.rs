@@ -14,8 +14,9 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::stamp::{DAY_MS, format_stamp};
+use super::stamp::DAY_MS;
 use crate::error::{BadInput, Error, Result, io_error};
+use crate::market::stamp::format_ms;
 
 /// File format of the tables that are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -109,7 +110,7 @@ impl OutTable<'_> {
         }
         writeln!(out)?;
         for (row, &ms) in self.ts_ms.iter().enumerate() {
-            out.write_all(format_stamp(ms).as_bytes())?;
+            out.write_all(format_ms(ms).as_bytes())?;
             for (_, column) in &self.columns {
                 // Display prints the shortest decimal that reads back as the same f64, without exponent.
                 match column[row] {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::columns::{Rows, column_names};
 use super::layout::{bar_label, bar_labels};
 use super::names::Role;
-use super::stamp::format_stamp;
 use super::{Judged, TsKind};
 use crate::error::{BadInput, Result};
+use crate::market::stamp::format_ms;
 
 /// Funding stamps this near a whole minute mean that minute (semantics 3.3).
 const FUNDING_SNAP_MS: i64 = 5_000;
@@ -53,7 +53,7 @@ pub(super) fn align(rows: &mut Rows, bar_ms: i64, kind: TsKind) -> Judged<()> {
             return Err(BadInput::expected(format!("a time on the {label} grid"))
                 .row(origin.1)
                 .key("ts")
-                .found(format_stamp(stamp))
+                .found(format_ms(stamp))
                 .fix(fix)
                 .into());
         }
@@ -102,7 +102,7 @@ fn unite(kept: &mut Rows, at: usize, rows: &Rows, row: usize, sources: &[PathBuf
         } else if !new.is_nan() && old != new {
             let ((file, line), (other, other_line)) = (rows.origin[row], kept.origin[at]);
             let other = sources[other as usize].display();
-            let stamp = format_stamp(rows.ts_ms[row]);
+            let stamp = format_ms(rows.ts_ms[row]);
             return Err(BadInput::expected(format!("{old} as in row {other_line} of {other}"))
                 .file(&sources[file as usize])
                 .row(line)

@@ -4,9 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::import::stamp::format_stamp;
 use super::path::Life;
 use super::random::{Purpose, Random};
+use crate::market::stamp::format_ms;
 use crate::market::{Bracket, Contract, StepGrid};
 
 /// One row of the table of named symbols.
@@ -173,10 +173,10 @@ impl Profile {
             "min_notional": self.min_notional_usdt,
             "max_leverage": self.steps[0].2,
             "liquidation_fee": self.liquidation_fee_frac,
-            "listed_at": format_stamp(life.listed_ms),
+            "listed_at": format_ms(life.listed_ms),
         });
         if let Some(delisted_ms) = life.delisted_ms {
-            contract["delisted_at"] = json!(format_stamp(delisted_ms));
+            contract["delisted_at"] = json!(format_ms(delisted_ms));
         }
         contract
     }

@@ -92,7 +92,7 @@ impl SynthSpec {
         if !years.contains(&self.start_ms) || self.start_ms % self.bar_ms != 0 {
             return Err(BadInput::expected("a time from 1973-03-03 to 2099 that is a whole number of bars")
                 .key("start")
-                .found(super::import::stamp::format_stamp(self.start_ms))
+                .found(crate::market::stamp::format_ms(self.start_ms))
                 .into());
         }
         Ok(())

@@ -9,8 +9,8 @@ use super::bind::Binder;
 use super::eval::Evaluator;
 use super::fault::Fault;
 use super::graph::{Graph, NodeId, Op};
-use crate::engine::api::{AttachedLevels, PointValues, Side, SignalTile};
 use crate::error::Result;
+use crate::events::{AttachedLevels, PointValues, Side, SignalTile};
 use crate::market::{Market, Tile};
 use crate::signals::SignalSource;
 

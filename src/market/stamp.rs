@@ -21,7 +21,7 @@ pub const EXPECTED: &str =
 /// Reads `2021-06-01 00:00:00+00:00`, its `T` and `Z` forms, other offsets, or an integer epoch in ms or µs.
 ///
 /// ```
-/// use barloom::data::stamp::parse;
+/// use barloom::market::stamp::parse;
 /// let us = 1_622_505_600_000_000;
 /// for text in ["2021-06-01 00:00:00+00:00", "2021-06-01T00:00:00Z", "2021-06-01T02:00+02:00", "1622505600000"] {
 ///     assert_eq!(parse(text.as_bytes()).map(|stamp| stamp.us), Some(us));

@@ -1,4 +1,4 @@
-//! What goes into the bar loop and what comes out of it: signals of a tile, order intents, fills, and the recorder.
+//! The words rooms exchange: signals of a tile, order intents, fills, ends of orders, marks, and who is told of them.
 
 use crate::market::Tile;
 
