@@ -24,6 +24,7 @@ pub mod bands;
 pub mod bits;
 pub mod cross;
 pub mod cross_section;
+pub mod curve;
 pub mod elementwise;
 pub mod macd;
 pub mod momentum;

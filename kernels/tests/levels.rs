@@ -2,6 +2,7 @@
 
 mod common;
 
+use barloom_kernels::curve::{CurveState, add_blocks};
 use barloom_kernels::elementwise;
 use barloom_kernels::simd::{ForcedLevel, force_level};
 use common::{Input, Market, Style, bits, cases, run};
@@ -36,6 +37,24 @@ fn digest() -> Vec<(String, Vec<Vec<u64>>)> {
             elementwise::sqrt(a, &mut out);
             all.push(("sqrt".to_string(), bits(&[out.clone()])));
         }
+        let market = Market::new(seed, 8, 150, style, false);
+        let equity = market.panel(Input::Close);
+        let mut curve = CurveState { bars: 8, ..CurveState::new(equity[0]) };
+        let taken = add_blocks(equity, equity, equity, &vec![1; equity.len()], &mut curve);
+        let (sums, at) = (curve.sums, curve.peak.longest_underwater_bars as f64);
+        let single = vec![taken as f64, at, curve.max_drawdown, curve.max_abs_return, curve.peak.equity];
+        let [equity, gross, net, shifted, squares, downside, ulcer] = [
+            sums.equity,
+            sums.gross,
+            sums.net,
+            sums.shifted,
+            sums.shifted_squares,
+            sums.downside_squares,
+            sums.ulcer,
+        ]
+        .map(Vec::from);
+        let curve = [equity, gross, net, shifted, squares, downside, ulcer, single];
+        all.push((format!("curve {style:?}"), bits(&curve)));
     }
     all
 }

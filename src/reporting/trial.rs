@@ -152,7 +152,7 @@ impl TrialStats {
     }
 
     fn years(&self) -> f64 {
-        (self.curve.bars as f64 * self.grid.step_ms as f64) / (DAYS_PER_YEAR * DAY_MS as f64)
+        (self.curve.bars() as f64 * self.grid.step_ms as f64) / (DAYS_PER_YEAR * DAY_MS as f64)
     }
 
     fn curve_metrics(&self, metrics: &mut Metrics) {
@@ -162,9 +162,9 @@ impl TrialStats {
         metrics.set(Metric::FinalEquity, final_usdt);
         metrics.set(Metric::TotalReturn, final_usdt / self.initial_usdt - 1.0);
         metrics.set(Metric::Cagr, cagr);
-        metrics.set(Metric::MaxDrawdown, curve.max_drawdown);
-        metrics.set(Metric::Calmar, cagr.and_then(|cagr| stats::calmar(cagr, curve.max_drawdown)));
-        let underwater_ms = curve.longest_underwater_bars as f64 * self.grid.step_ms as f64;
+        metrics.set(Metric::MaxDrawdown, curve.max_drawdown());
+        metrics.set(Metric::Calmar, cagr.and_then(|cagr| stats::calmar(cagr, curve.max_drawdown())));
+        let underwater_ms = curve.longest_underwater_bars() as f64 * self.grid.step_ms as f64;
         metrics.set(Metric::MaxDrawdownDurationDays, underwater_ms / DAY_MS as f64);
         metrics.set(Metric::UlcerIndex, curve.ulcer_index());
         metrics.set(Metric::ExposureTime, curve.exposure_time());
@@ -175,7 +175,7 @@ impl TrialStats {
         metrics.set(Metric::VolatilityBars, bars.deviation.map(|x| x * annual));
         metrics.set(Metric::SharpeBars, bars.sharpe.map(|x| x * annual));
         metrics.set(Metric::SortinoBars, bars.sortino.map(|x| x * annual));
-        metrics.set(Metric::Bars, curve.bars as f64);
+        metrics.set(Metric::Bars, curve.bars() as f64);
     }
 
     fn daily_metrics(&self, metrics: &mut Metrics) {
@@ -277,17 +277,22 @@ impl Recorder for TrialStats {
         // Marks of bars before the run (warm-up inside its first tile) are not part of the curve.
         let from = self.run.start.saturating_sub(rows.bar0).min(rows.equity_usdt.len());
         let equity = &rows.equity_usdt[from..];
-        let (gross, net) = (&rows.gross_usdt[from..], &rows.net_usdt[from..]);
-        let positions = &rows.positions[from..];
-        let marks = equity.iter().zip(gross).zip(net).zip(positions);
-        for (bar, (((&equity, &gross), &net), &positions)) in (rows.bar0 + from..).zip(marks) {
-            let was_ruined = self.curve.ruined;
-            self.curve.step(equity, gross, net, positions);
-            if bar == self.next_close {
-                self.next_close += self.closes.stride;
-                let cut = was_ruined && self.daily.last().is_some_and(|last| last.is_nan() || *last <= 0.0);
-                self.daily.push(if cut { f64::NAN } else { self.curve.equity_usdt() });
-            }
+        let bars_before = self.curve.bars();
+        self.curve.step_rows(
+            equity,
+            &rows.gross_usdt[from..],
+            &rows.net_usdt[from..],
+            &rows.positions[from..],
+        );
+        let counted = (self.curve.bars() - bars_before) as usize;
+        let live = if self.curve.ruined { counted.saturating_sub(1) } else { counted };
+        let (first, end) = (rows.bar0 + from, rows.bar0 + rows.equity_usdt.len());
+        while (first..end).contains(&self.next_close) {
+            let at = self.next_close - first;
+            self.next_close += self.closes.stride;
+            let cut = self.daily.last().is_some_and(|last| last.is_nan() || *last <= 0.0);
+            let after_ruin = if cut { f64::NAN } else { 0.0 };
+            self.daily.push(if at < live { equity[at] } else { after_ruin });
         }
     }
 
