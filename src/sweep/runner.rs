@@ -269,9 +269,14 @@ pub fn run_chunks(
         symbol_bars: 0,
     });
     progress(*lock(&done));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build().map_err(|error| {
-        Error::Io { path: PathBuf::new(), doing: "starting threads", source: std::io::Error::other(error) }
-    })?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads.min(missing.len().max(1)))
+        .build()
+        .map_err(|error| Error::Io {
+            path: PathBuf::new(),
+            doing: "starting threads",
+            source: std::io::Error::other(error),
+        })?;
     let failed = AtomicBool::new(false);
     let symbol_bars = AtomicU64::new(0);
     let symbols = job.market.symbols.len() as u64;

@@ -14,7 +14,8 @@ use barloom::sweep::{
     Job, Points, Progress, Source, SweepOptions, SweepSummary, finish, read_source, run_chunks,
 };
 
-/// Rules with crossings, exits, ATR stops and take profits; volume-dependent slippage; 40 trials, which is five chunks.
+/// Rules with crossings, exits, ATR stops and take profits; volume-dependent slippage; 160 trials, which is
+/// several chunks even where a few symbols make long ones.
 pub(crate) const CONFIG: &str = r#"
 [general]
 initial_capital = 50000.0
@@ -37,8 +38,8 @@ fraction = 0.1
 b_bps = 30.0
 [sweep.grid]
 fast = [3, 5, 8, 11, 14]
-slow = [20, 40]
-stop_atr = [0.8, 2.5]
+slow = [20, 30, 40, 60]
+stop_atr = [0.8, 1.5, 2.5, 4.0]
 "execution.stop_overshoot" = [0.0, 0.25]
 "#;
 
