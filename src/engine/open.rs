@@ -115,7 +115,8 @@ impl Account {
             self.levels_at_open(bar, recorder);
         }
         if !self.orders.is_empty() {
-            for role in [Role::Exit, Role::Entry] {
+            let roles = if self.orders.has_exits() { &[Role::Exit, Role::Entry][..] } else { &[Role::Entry] };
+            for &role in roles {
                 for at in 0..self.orders.len() {
                     if let Some(order) =
                         self.orders.get(at).filter(|order| order.role == role && !order.ended)

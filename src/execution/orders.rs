@@ -112,7 +112,7 @@ impl OrderQueue {
     pub fn push(&mut self, order: PendingOrder) {
         let key = |o: &PendingOrder| (o.lane.symbol, o.order_id);
         if self.waiting.last().is_none_or(|last| key(last) <= key(&order)) {
-            self.set_masks(&order, true);
+            self.set_masks(&order);
             self.waiting.push(order);
             return;
         }
@@ -121,16 +121,25 @@ impl OrderQueue {
             at -= 1;
         }
         self.waiting.insert(at, order);
-        self.set_masks(&order, true);
+        self.set_masks(&order);
     }
-    fn set_masks(&mut self, order: &PendingOrder, on: bool) {
-        let mask = match (order.role, order.side) {
-            (Role::Exit, _) => &mut self.exit,
-            (Role::Entry, Side::Buy) => &mut self.long_entry,
-            (Role::Entry, Side::Sell) => &mut self.short_entry,
-        };
-        let word = &mut mask[order.lane.word];
-        *word = if on { *word | order.lane.bit } else { *word & !order.lane.bit };
+    /// Sets the bits of a waiting order; without a branch, since which one it is cannot be predicted.
+    #[inline]
+    fn set_masks(&mut self, order: &PendingOrder) {
+        let (word, bit) = (order.lane.word, order.lane.bit);
+        let only = |is: bool| bit & u64::from(is).wrapping_neg();
+        let (entry, buy) = (order.role == Role::Entry, order.side == Side::Buy);
+        self.exit[word] |= only(!entry);
+        self.long_entry[word] |= only(entry & buy);
+        self.short_entry[word] |= only(entry & !buy);
+    }
+    /// Clears the bits of an order that ended.
+    #[inline]
+    fn clear_masks(&mut self, order: &PendingOrder) {
+        let (word, bit) = (order.lane.word, !order.lane.bit);
+        self.exit[word] &= bit;
+        self.long_entry[word] &= bit;
+        self.short_entry[word] &= bit;
     }
     /// Order at a position of the queue.
     #[inline]
@@ -140,6 +149,11 @@ impl OrderQueue {
     /// Refuses the opening leg of the order at a position.
     pub fn refuse_opening(&mut self, at: usize, reason: &'static str) {
         self.waiting[at].opening_refused = reason;
+    }
+    /// Whether any reduce-only order from signals or tables waits.
+    #[inline]
+    pub fn has_exits(&self) -> bool {
+        self.exit.iter().any(|&word| word != 0)
     }
     /// Number of waiting orders.
     #[inline]
@@ -162,11 +176,8 @@ impl OrderQueue {
         self.ended = 0;
         if all {
             for at in 0..self.waiting.len() {
-                let order = &self.waiting[at];
-                let (word, bit) = (order.lane.word, !order.lane.bit);
-                self.exit[word] &= bit;
-                self.long_entry[word] &= bit;
-                self.short_entry[word] &= bit;
+                let order = self.waiting[at];
+                self.clear_masks(&order);
             }
             self.waiting.clear();
             return;
@@ -175,7 +186,7 @@ impl OrderQueue {
         for at in 0..self.waiting.len() {
             let order = self.waiting[at];
             if order.ended {
-                self.set_masks(&order, false);
+                self.clear_masks(&order);
             } else {
                 self.waiting[kept] = order;
                 kept += 1;
@@ -185,7 +196,7 @@ impl OrderQueue {
         for at in 0..kept {
             // A symbol may have had two orders behind one bit.
             let order = self.waiting[at];
-            self.set_masks(&order, true);
+            self.set_masks(&order);
         }
     }
 }

@@ -51,10 +51,10 @@ impl SymbolRules {
     /// A fill price, rounded against the trader: buys up, sells down.
     #[inline]
     pub fn round_fill(&self, price_px: f64, side: Side) -> f64 {
-        match (self.tick, side) {
-            (None, _) => price_px,
-            (Some(tick), Side::Buy) => tick.value(tick.steps_ceil(price_px)),
-            (Some(tick), Side::Sell) => tick.value(tick.steps_floor(price_px)),
+        match self.tick {
+            None => price_px,
+            // Down is up mirrored; written so, the side is no branch.
+            Some(tick) => tick.value(side.sign() * tick.steps_ceil(side.sign() * price_px)),
         }
     }
     /// A stop trigger: buys up, sells down.

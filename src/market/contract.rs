@@ -43,14 +43,15 @@ impl StepGrid {
     pub fn steps_floor(&self, value: f64) -> f64 {
         let k = self.in_steps(value);
         let whole = nearest_whole(k);
-        if whole > k { whole - 1.0 } else { whole }
+        // Which way a price lies is a coin toss to the branch predictor: add the comparison instead.
+        whole - f64::from(u8::from(whole > k))
     }
     /// Steps of `value`, rounded up unless it is on the grid.
     #[inline]
     pub fn steps_ceil(&self, value: f64) -> f64 {
         let k = self.in_steps(value);
         let whole = nearest_whole(k);
-        if whole < k { whole + 1.0 } else { whole }
+        whole + f64::from(u8::from(whole < k))
     }
     /// Steps of `value`, toward zero unless it is on the grid.
     #[inline]

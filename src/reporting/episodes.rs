@@ -45,8 +45,7 @@ pub struct ClosedEpisode {
 /// Whether a fill crosses zero: one leg closes, the rest opens the other side.
 #[inline]
 pub fn is_flip(fill: &Fill) -> bool {
-    (fill.position_before > 0.0 && fill.position_after < 0.0)
-        || (fill.position_before < 0.0 && fill.position_after > 0.0)
+    fill.position_before * fill.position_after < 0.0
 }
 
 /// Whether a fill closes a part of a position.

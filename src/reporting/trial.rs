@@ -255,13 +255,11 @@ impl Recorder for TrialStats {
             let (trades, net) = (&mut self.trades, closed.episode.net_usdt());
             trades.closed += 1;
             trades.bars_held += u64::from(closed.exit_bar - closed.episode.entry_bar);
-            if net > 0.0 {
-                trades.wins += 1;
-                trades.gross_profit.add(net);
-            } else if net < 0.0 {
-                trades.losses += 1;
-                trades.gross_loss.add(net);
-            }
+            // Adding zero changes nothing, and a win or a loss cannot be predicted.
+            trades.wins += u64::from(net > 0.0);
+            trades.losses += u64::from(net < 0.0);
+            trades.gross_profit.add(net.max(0.0));
+            trades.gross_loss.add(net.min(0.0));
         }
     }
 
