@@ -101,6 +101,21 @@ fn a_damaged_part_is_computed_again() {
 }
 
 #[test]
+fn a_part_that_cannot_be_written_is_the_error_that_is_told() {
+    let sweep = Sweep::new(12, 1_200);
+    let dir = tempfile::tempdir().unwrap();
+    sweep.compute(dir.path(), 2, 256, &|_, _| ()).unwrap();
+    let parts = parts(dir.path());
+    for part in &parts {
+        fs::remove_file(part).unwrap();
+    }
+    // A folder in the way of a file: the rename fails, as it would on a full disk.
+    fs::create_dir(&parts[0]).unwrap();
+    let outcome = sweep.compute(dir.path(), 2, 256, &|_, _| ());
+    assert!(matches!(outcome, Err(Error::Io { .. })), "{outcome:?}");
+}
+
+#[test]
 fn what_a_killed_process_left_half_written_goes_when_the_sweep_is_done() {
     let sweep = Sweep::new(3, 200);
     let dir = tempfile::tempdir().unwrap();

@@ -277,7 +277,9 @@ pub fn run_chunks(
             doing: "starting threads",
             source: std::io::Error::other(error),
         })?;
+    // A failure halts the other workers, whose interruption must not be told in its place.
     let failed = AtomicBool::new(false);
+    let failure = Mutex::new(None);
     let symbol_bars = AtomicU64::new(0);
     let symbols = job.market.symbols.len() as u64;
     let outcome = pool.install(|| {
@@ -293,17 +295,19 @@ pub fn run_chunks(
                 !halted()
             };
             let results = run_chunk(job, trials.clone(), &on_tile)?;
-            parts.write(chunk, &results).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+            if let Err(error) = parts.write(chunk, &results) {
+                lock(&failure).get_or_insert(error);
+                failed.store(true, Ordering::Relaxed);
+                return Err(Error::Interrupted);
+            }
             let mut done = lock(&done);
             done.trials_done += trials.len();
             progress(*done);
             Ok(())
         })
     });
-    match outcome {
-        Err(Error::Interrupted) if !stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
-        other => other,
-    }
+    let failure = failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    failure.map_or(outcome, Err)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
