@@ -1,20 +1,20 @@
 //! The accounting invariants of semantics 4.9, checked over a recorded run by another way than the engine's.
 
 use super::recorder::{Event, RunRecorder};
-use super::sum::CompensatedSum;
 use super::tables::ledger_lines;
 use super::trades::trades;
 use crate::market::Market;
+use crate::portfolio::Money;
 
 /// Where an account stands, rebuilt from events alone.
 struct Replay {
-    position: Vec<CompensatedSum>,
+    position: Vec<Money>,
     /// Position and average entry as the last fill reported them.
     reported: Vec<(f64, f64)>,
     /// Realised − fees + funding per symbol.
-    pnl: Vec<CompensatedSum>,
+    pnl: Vec<Money>,
     /// `W0 − Σ dq·p − Σ fees + Σ funding` (semantics 4.4).
-    cash: CompensatedSum,
+    cash: Money,
 }
 
 struct Findings {
@@ -47,7 +47,7 @@ pub fn check_invariants(recorder: &RunRecorder, market: &Market, use_mark: bool)
         (recorder.bar_marks().equity_usdt.last(), recorder.bar_marks().unrealized_usdt.last())
     {
         let last_bar = recorder.run().start + recorder.bar_marks().equity_usdt.len() - 1;
-        let (mut marked, mut value, mut pnl) = (0.0, replay.cash, CompensatedSum::default());
+        let (mut marked, mut value, mut pnl) = (0.0, replay.cash, Money::default());
         for (symbol, &(position, average)) in replay.reported.iter().enumerate() {
             let open_usdt = if position == 0.0 {
                 0.0
@@ -69,10 +69,10 @@ pub fn check_invariants(recorder: &RunRecorder, market: &Market, use_mark: bool)
 
 fn replay(recorder: &RunRecorder, symbols: usize, findings: &mut Findings) -> Replay {
     let mut replay = Replay {
-        position: vec![CompensatedSum::default(); symbols],
+        position: vec![Money::default(); symbols],
         reported: vec![(0.0, 0.0); symbols],
-        pnl: vec![CompensatedSum::default(); symbols],
-        cash: CompensatedSum::new(recorder.initial_capital_usdt()),
+        pnl: vec![Money::default(); symbols],
+        cash: Money::new(recorder.initial_capital_usdt()),
     };
     for event in recorder.events() {
         match event {
@@ -139,11 +139,11 @@ fn check_bars(recorder: &RunRecorder, findings: &mut Findings) {
 
 /// I6: closed trades and open episodes hold all the money that moved.
 fn check_trades(recorder: &RunRecorder, market: &Market, findings: &mut Findings) {
-    let mut moved = CompensatedSum::default();
+    let mut moved = Money::default();
     for line in ledger_lines(recorder).iter().skip(1) {
         moved.add(line.amount_usdt);
     }
-    let mut held = CompensatedSum::default();
+    let mut held = Money::default();
     trades(recorder, market).iter().for_each(|trade| held.add(trade.net_usdt));
     recorder.stats().episodes().open_episodes().iter().for_each(|open| held.add(open.net_usdt()));
     findings.money("I6", "the PnL of trades and open episodes", held.value(), moved.value());

@@ -6,11 +6,11 @@
 use super::curve::Curve;
 use super::episodes::reduces;
 use super::recorder::{Event, RunRecorder};
-use super::sum::CompensatedSum;
 use super::table::{Cells, Table};
 use super::trades::trades;
 use crate::events::{FillReason, Liquidity, NO_ORDER, NO_TAG, OrderKind, Side};
 use crate::market::Market;
+use crate::portfolio::Money;
 
 /// `output.tables`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,7 +196,7 @@ pub struct LedgerLine {
 
 /// The ledger: the deposit, then a line per realised PnL, fee and funding payment, in event order.
 pub fn ledger_lines(recorder: &RunRecorder) -> Vec<LedgerLine> {
-    let mut wallet = CompensatedSum::default();
+    let mut wallet = Money::default();
     let mut lines = Vec::with_capacity(1 + 2 * recorder.events().len());
     let mut book = |bar: usize, symbol, kind, amount_usdt: f64, reference| {
         wallet.add(amount_usdt);

@@ -11,9 +11,9 @@ use super::episodes::EpisodeBook;
 use super::metrics::{Metric, Metrics};
 use super::overfit::{SharpeSample, min_track_record, probabilistic_sharpe};
 use super::stats::{self, DAY_MS, DAYS_PER_YEAR};
-use super::sum::CompensatedSum;
 use crate::events::{Fill, FundingPayment, Liquidity, MarkRows, OrderEnd, Recorder};
 use crate::market::TimeGrid;
+use crate::portfolio::Money;
 
 /// Tail probability of the daily value at risk and expected shortfall.
 const TAIL_ALPHA: f64 = 0.05;
@@ -61,8 +61,8 @@ struct TradeSums {
     closed: u64,
     wins: u64,
     losses: u64,
-    gross_profit: CompensatedSum,
-    gross_loss: CompensatedSum,
+    gross_profit: Money,
+    gross_loss: Money,
     bars_held: u64,
 }
 
@@ -70,12 +70,12 @@ struct TradeSums {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct CashSums {
     fills: u64,
-    realized: CompensatedSum,
-    maker_fees: CompensatedSum,
-    taker_fees: CompensatedSum,
-    funding: CompensatedSum,
-    slippage: CompensatedSum,
-    notional: CompensatedSum,
+    realized: Money,
+    maker_fees: Money,
+    taker_fees: Money,
+    funding: Money,
+    slippage: Money,
+    notional: Money,
 }
 
 /// Streams one account into its metrics.
