@@ -5,11 +5,11 @@ use std::ops::Range;
 use barloom_kernels::account::mark_rows;
 
 use super::calendar::{Listings, SeriesEnd};
-use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingBoundary, Sequencing};
-use crate::events::{MarkRows, OrderIntent, Recorder, SignalTile};
+use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingBoundary, Sequencing, Slippage};
+use crate::events::{MarkRows, OrderIntent, Recorder, Side, SignalTile};
 use crate::execution::levels::Levels;
 use crate::execution::orders::OrderQueue;
-use crate::execution::pricing::slippage_bps;
+use crate::execution::pricing::{slippage_bps, slippage_factor};
 use crate::execution::rules::SymbolRules;
 use crate::market::{Market, Tile};
 use crate::portfolio::Book;
@@ -80,8 +80,7 @@ pub struct Account {
     pub(super) delistings_at: usize,
     pub(super) funding_at: usize,
     pub(super) consumed: Vec<Consumed>,
-    /// Slippage of a plan that reads no volume, bps.
-    pub(super) fixed_bps: f64,
+    pub(super) fixed_slippage: FixedSlippage,
     // Scratch: rebuilt every bar or tile.
     /// Carried positions whose levels the bar may touch.
     pub(super) touched: Vec<u64>,
@@ -92,6 +91,21 @@ pub struct Account {
     /// Take profits that were set at this open.
     pub(super) fresh_target: Vec<u64>,
     pub(super) marks: MarkBuffers,
+}
+
+/// Slippage of market orders where no volume is read: known before the first bar.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FixedSlippage {
+    pub(super) bps: f64,
+    /// What it makes of a price of 1, for sells and for buys.
+    pub(super) factor: [f64; 2],
+}
+
+impl FixedSlippage {
+    fn of(model: &Slippage) -> Self {
+        let (bps, _) = slippage_bps(model, 0.0, 0.0, model.regime_mult_normal);
+        Self { bps, factor: [slippage_factor(Side::Sell, bps), slippage_factor(Side::Buy, bps)] }
+    }
 }
 
 /// What this account already took of a symbol's volume in a bar (semantics 2.8).
@@ -142,7 +156,7 @@ impl Account {
                 Consumed { bar: u32::MAX, qty: 0.0 };
                 if plan.slippage.b_bps == 0.0 { 0 } else { lanes }
             ],
-            fixed_bps: slippage_bps(&plan.slippage, 0.0, 0.0, plan.slippage.regime_mult_normal).0,
+            fixed_slippage: FixedSlippage::of(&plan.slippage),
             touched: vec![0; words],
             increased: vec![0; words],
             opened: vec![0; words],

@@ -3,7 +3,7 @@
 use super::account::{Account, Bar};
 use crate::config::plan::VolumeRef;
 use crate::events::{Fill, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Side};
-use crate::execution::pricing::{Priced, slippage_bps, taker_price};
+use crate::execution::pricing::{Priced, rounded_price, slippage_bps, slippage_factor};
 use crate::portfolio::Lane;
 
 /// Who asked for a fill.
@@ -56,23 +56,25 @@ impl Account {
         impact: Impact,
     ) -> Priced {
         let model = &self.plan.slippage;
-        let (mut bps, participation) = if model.b_bps == 0.0 {
-            (self.fixed_bps, f64::NAN)
+        let fixed = model.b_bps == 0.0;
+        let (bps, participation) = if fixed {
+            (self.fixed_slippage.bps, f64::NAN)
         } else {
             let taken = self.consumed[lane.index];
             let taken = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
             slippage_bps(model, taken + qty, self.volume_ref(bar, lane), model.regime_mult_normal)
         };
-        if impact == Impact::Stop {
-            bps *= model.stop_mult;
-        }
-        let execution = &self.plan.execution;
-        let clamp = execution
-            .clamp_to_bar
-            .then(|| (bar.px(bar.tile.low, lane.symbol), bar.px(bar.tile.high, lane.symbol)));
-        let price =
-            taker_price(&bar.venue.rules[lane.symbol], side, base_px, bps, execution.round_to_tick, clamp);
-        Priced { price_px: price, slippage_bps: bps, participation }
+        let (bps, factor) = match impact {
+            Impact::Market if fixed => (bps, self.fixed_slippage.factor[usize::from(side == Side::Buy)]),
+            Impact::Market => (bps, slippage_factor(side, bps)),
+            Impact::Stop => (bps * model.stop_mult, slippage_factor(side, bps * model.stop_mult)),
+        };
+        let (execution, tile) = (&self.plan.execution, bar.tile);
+        let clamp =
+            execution.clamp_to_bar.then(|| (bar.px(tile.low, lane.symbol), bar.px(tile.high, lane.symbol)));
+        let rules = &bar.venue.rules[lane.symbol];
+        let price_px = rounded_price(rules, side, base_px * factor, execution.round_to_tick, clamp);
+        Priced { price_px, slippage_bps: bps, participation }
     }
     fn volume_ref(&self, bar: &Bar<'_>, lane: Lane) -> f64 {
         let here = bar.px(bar.tile.volume, lane.symbol);

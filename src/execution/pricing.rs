@@ -61,11 +61,28 @@ pub fn taker_price(
     round_to_tick: bool,
     clamp: Option<(f64, f64)>,
 ) -> f64 {
-    let mut price = base_px * (1.0 + side.sign() * bps / 1e4);
+    rounded_price(rules, side, base_px * slippage_factor(side, bps), round_to_tick, clamp)
+}
+
+/// What slippage makes of a price of 1: `1 + s·bps/1e4`.
+#[inline]
+pub fn slippage_factor(side: Side, bps: f64) -> f64 {
+    1.0 + side.sign() * bps / 1e4
+}
+
+/// The end of the price chain, after slippage.
+#[inline]
+pub fn rounded_price(
+    rules: &SymbolRules,
+    side: Side,
+    mut price_px: f64,
+    round_to_tick: bool,
+    clamp: Option<(f64, f64)>,
+) -> f64 {
     if let Some((low, high)) = clamp {
-        price = price.max(low).min(high);
+        price_px = price_px.max(low).min(high);
     }
-    if round_to_tick { rules.round_fill(price, side) } else { price }
+    if round_to_tick { rules.round_fill(price_px, side) } else { price_px }
 }
 
 /// How a stop-market order with trigger `stop_px` meets a bar (semantics 2.4).
