@@ -57,7 +57,7 @@ soak rounds="20":
     set -euo pipefail
     for round in $(seq {{ rounds }}); do
         echo "round $round of {{ rounds }}"
-        cargo test --release --test differential
+        SOAK=1 cargo test --release --test differential
     done
 
 # Advisories, licences, bans, sources (needs cargo-deny; fetches the advisory database).

@@ -13,6 +13,7 @@ use barloom::signals::SignalSource;
 use common::engine_run::Notes;
 use common::random_market::RandomCase;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use reference::{RefFill, RefFunding, RefOrderEnd, RefResult, RefSignal, RefSignals, run};
 use std::fmt::Debug;
 
@@ -110,13 +111,6 @@ fn is_near(found: f64, expected: f64, scale: f64) -> bool {
     }
 }
 
-/// Quantities are equal bit for bit, unless the step is so fine that the last digit of equity, from which both sizes
-/// come, decides about a step: then they are equal to that digit.
-fn same_qty(case: &RandomCase, symbol: usize, found: f64, expected: f64) -> bool {
-    let steps = (expected / case.market.symbols[symbol].contract.step.size).abs();
-    found == expected || (steps > 1e11 && (found - expected).abs() <= 1e-12 * expected.abs())
-}
-
 fn same_fill(case: &RandomCase, found: &RefFill, expected: &RefFill) -> bool {
     let capital = case.plan.initial_capital_usdt.max(1.0);
     // On a tick grid prices are equal bit for bit. Without one nothing rounds away the last digit of the price chain.
@@ -130,8 +124,7 @@ fn same_fill(case: &RandomCase, found: &RefFill, expected: &RefFill) -> bool {
     same_price
         && (found.bar, found.symbol, found.order_id) == (expected.bar, expected.symbol, expected.order_id)
         && (found.side, found.reason, found.liquidity) == (expected.side, expected.reason, expected.liquidity)
-        && same_qty(case, expected.symbol, found.qty, expected.qty)
-        && same_qty(case, expected.symbol, found.position_after, expected.position_after)
+        && (found.qty, found.position_after) == (expected.qty, expected.position_after)
         && (found.base_px - expected.base_px).abs() <= 1e-12 * expected.base_px
         && is_near(found.slippage_bps, expected.slippage_bps, 1.0)
         && is_near(found.participation, expected.participation, 1e-9)
@@ -202,8 +195,17 @@ fn compare(case: &RandomCase, mut found: RefResult, mut expected: RefResult) -> 
     compare_curves("equity", case, &found.equity, &expected.equity)
 }
 
+/// The same cases on every run, so that a check says something about the change and not about the draw. The soak
+/// (`SOAK=1`) draws anew each time; in some 10⁴ cases it meets a price that lies on the very edge of the tick grid's
+/// tolerance of 1e-9 ticks, where exact and f64 arithmetic may round to different sides.
+fn config() -> ProptestConfig {
+    let rng_seed =
+        if std::env::var_os("SOAK").is_some() { RngSeed::Random } else { RngSeed::Fixed(20_260_101) };
+    ProptestConfig { cases: 300, failure_persistence: None, rng_seed, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_engine_does_what_the_reference_does(

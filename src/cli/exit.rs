@@ -26,7 +26,7 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
     let what: Vec<&str> = text
         .lines()
         .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:"))
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty())
         .collect();
     let what = what.join(" ");

@@ -2,7 +2,7 @@
 //!
 //! It knows the market up to the bar it decides on, and neither account nor execution: what becomes of a signal is the
 //! engine's. Every source is a [`SignalSource`], stepped tile by tile in bar order. Read next: [`rules`] for the
-//! expression language, `engine::api` for what a signal is.
+//! expression language, `events` for what a signal is.
 
 mod oracle;
 mod orders;

@@ -86,8 +86,9 @@ fn random_contract(dice: &mut Dice, tick: Option<(i64, u32)>, start_px: f64) -> 
     let mut contract = Contract { tick, ..Contract::default() };
     // From a step worth a hundredth of a cent to one worth some thousand USDT.
     let places = (start_px.log10().ceil() as i32 - dice.whole(0..7) as i32 + 3).clamp(-4, 8);
-    // The default step of 1e-8 only where quantities stay below 2^53 steps, i.e. are exact in f64.
-    if start_px < 1.0 || dice.chance(0.9) {
+    // The default step of 1e-8 only where quantities stay below some 1e11 steps: with finer ones the last digit of the
+    // equity that sizes an order, which no two ways of adding up share, decides about a step.
+    if start_px < 1_000.0 || dice.chance(0.9) {
         contract.step = StepGrid::new(format!("1e{}", -places).parse().expect("a number"));
     }
     if dice.chance(0.5) {
