@@ -227,8 +227,10 @@ pub fn cci(high: &[f64], low: &[f64], close: &[f64], n: usize) -> Series {
         if flat(w) {
             return 0.0;
         }
-        let mean = average(w);
-        (w[n - 1] - mean) / (0.015 * average(&w.iter().map(|x| (x - mean).abs()).collect::<Series>()))
+        // From the newest price: the mean of nearly equal prices is rounded by more than they differ.
+        let above: Series = w.iter().map(|x| x - w[n - 1]).collect();
+        let mean = average(&above);
+        -mean / (0.015 * average(&above.iter().map(|x| (x - mean).abs()).collect::<Series>()))
     })
 }
 
@@ -293,8 +295,9 @@ pub fn correl(x: &[f64], y: &[f64], n: usize) -> Series {
 }
 
 pub fn beta(asset: &[f64], benchmark: &[f64], n: usize) -> Series {
+    // Not `w[1] / w[0] - 1`, which leaves a small return few correct digits.
     let simple = |x: &[f64]| -> Series {
-        x.windows(2).map(|w| if w[0] == 0.0 { 0.0 } else { w[1] / w[0] - 1.0 }).collect()
+        x.windows(2).map(|w| if w[0] == 0.0 { 0.0 } else { (w[1] - w[0]) / w[0] }).collect()
     };
     let mut out = vec![f64::NAN; asset.len().min(1)];
     out.extend(pair_windows(&simple(asset), &simple(benchmark), n, |x, y| {
