@@ -116,7 +116,7 @@ fn main() {
         if wants("W3") {
             let three = Workload::new(one.market.clone(), spec((3, 27, 1), (30, 147, 3)));
             let folder = std::env::temp_dir().join(format!("barloom-w3-{}", std::process::id()));
-            let options = SweepOptions { parts_dir: folder.clone(), threads: 1 };
+            let options = SweepOptions { parts_dir: folder.clone(), threads: 1, cache_bytes: 0 };
             let start = Instant::now();
             run_chunks(&three.job(), &options, &AtomicBool::new(false), &|_| ()).expect("the sweep runs");
             let seconds = start.elapsed().as_secs_f64();

@@ -266,6 +266,9 @@ pub(super) struct SweepArgs {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
+    /// Memory for costly indicators and masks that trials share, MB; changes no result
+    #[arg(long, value_name = "MB", default_value_t = 128)]
+    pub(super) cache_mb: usize,
     /// One of N shards (not in this version)
     #[arg(long, value_name = "I/N", hide = true)]
     pub(super) shard: Option<String>,

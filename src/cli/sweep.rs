@@ -56,7 +56,8 @@ pub(super) fn sweep(args: &SweepArgs, output: &Output, threads: usize) -> Result
         market.symbols.len(),
         run.len()
     ));
-    let options = SweepOptions { parts_dir: args.out.join("parts"), threads };
+    let cache_bytes = args.cache_mb.saturating_mul(1 << 20);
+    let options = SweepOptions { parts_dir: args.out.join("parts"), threads, cache_bytes };
     let computed = compute(&job, &options, &stop, output)?;
     let seconds = started.elapsed();
     let facts = json!({
@@ -67,6 +68,7 @@ pub(super) fn sweep(args: &SweepArgs, output: &Output, threads: usize) -> Result
         "tile_bars": args.window.tile_bars,
         "seconds": seconds.as_secs_f64(),
         "trials_resumed": computed.trials_resumed,
+        "cache": cache_facts(&job, args.cache_mb),
     });
     let done = finish(&job, &options, &args.out, &loaded.warnings, &facts)?;
     let failed = done.results.iter().filter(|r| r.status == TrialStatus::Failed).count();
@@ -84,6 +86,26 @@ pub(super) fn sweep(args: &SweepArgs, output: &Output, threads: usize) -> Result
     document["out"] = json!(args.out);
     output.result(&text, &document);
     Ok(())
+}
+
+/// What was kept for all trials; everything else was recomputed in each tile.
+fn cache_facts(job: &Job<'_>, budget_mb: usize) -> Value {
+    const MB: f64 = (1 << 20) as f64;
+    let kept: Vec<Value> = job
+        .cache_entries()
+        .iter()
+        .map(|entry| {
+            let kind = if entry.mask { "mask" } else { "panel" };
+            json!({
+                "expr": entry.expr,
+                "kind": kind,
+                "mb": entry.bytes as f64 / MB,
+                "chunks": entry.chunks,
+            })
+        })
+        .collect();
+    let used: usize = job.cache_entries().iter().map(|entry| entry.bytes).sum();
+    json!({ "budget_mb": budget_mb, "used_mb": used as f64 / MB, "kept": kept })
 }
 
 /// Runs the missing chunks under a progress bar.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use crate::execution::volume::TrailingVolume;
 use crate::market::{Market, TileBuffer};
 use crate::reporting::run_dir::sha256;
 use crate::reporting::{Metrics, TrialStats};
-use crate::signals::SignalSource;
+use crate::signals::{CacheEntry, RuleCache, SignalSource};
 
 /// Everything that all workers read.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct Job<'a> {
     pub tile_bars: usize,
     venue: Venue<'a>,
     params_only: Option<ParamsOnly>,
+    /// What the rules of many chunks share, once it is computed.
+    cache: OnceLock<Arc<RuleCache>>,
 }
 
 /// What all trials share when nothing but rule parameters is swept.
@@ -59,6 +61,8 @@ pub struct SweepOptions {
     pub parts_dir: PathBuf,
     /// Worker threads; 0: one per core.
     pub threads: usize,
+    /// Most memory for costly indicators and masks that trials share, bytes; 0: keep none.
+    pub cache_bytes: usize,
 }
 
 /// How far a sweep is.
@@ -124,6 +128,9 @@ pub fn chunk_trials(trials: usize, symbols: usize) -> usize {
         }
 }
 
+/// Chunks looked at to find what they share; of more, so many that lie evenly.
+const COUNTED_CHUNKS: usize = 512;
+
 /// Keys that belong to the market or the files, which all trials share.
 const SHARED_KEYS: &[&str] = &[
     "general.bar",
@@ -156,7 +163,38 @@ impl<'a> Job<'a> {
                 Some(ParamsOnly { plan: spec.plan().ok()?, config_digest: spec.digest_without_params() })
             })
             .flatten();
-        Self { market, spec, points, source, source_digest, run, tile_bars, venue, params_only }
+        Self {
+            market,
+            spec,
+            points,
+            source,
+            source_digest,
+            run,
+            tile_bars,
+            venue,
+            params_only,
+            cache: OnceLock::new(),
+        }
+    }
+    /// What was kept for all chunks; nothing before [`run_chunks`] and without rules.
+    pub fn cache_entries(&self) -> &[CacheEntry] {
+        self.cache.get().map_or(&[], |cache| cache.entries())
+    }
+    /// Computes what the rules of several chunks share and is costly.
+    fn fill_cache(&self, chunks: &[usize], budget_bytes: usize) -> Result<()> {
+        let Source::Rules(rules) = self.source else { return Ok(()) };
+        if budget_bytes == 0 || chunks.len() < 2 {
+            return Ok(());
+        }
+        let every = chunks.len().div_ceil(COUNTED_CHUNKS);
+        let params = |&chunk: &usize| -> Vec<BTreeMap<String, f64>> {
+            let trials = self.chunk(chunk).map(|trial| self.resolve(trial).ready);
+            trials.filter_map(|ready| ready.ok().map(|(_, params)| params)).collect()
+        };
+        let params: Vec<_> = chunks.iter().step_by(every).map(params).collect();
+        let cache = RuleCache::build(rules, &params, self.market, budget_bytes)?;
+        self.cache.get_or_init(|| Arc::new(cache));
+        Ok(())
     }
     /// Checks what can be checked before the first bar.
     ///
@@ -282,6 +320,7 @@ pub fn run_chunks(
     let failure = Mutex::new(None);
     let symbol_bars = AtomicU64::new(0);
     let symbols = job.market.symbols.len() as u64;
+    pool.install(|| job.fill_cache(&missing, options.cache_bytes))?;
     let outcome = pool.install(|| {
         missing.par_iter().with_max_len(1).try_for_each(|&chunk| {
             let trials = job.chunk(chunk);
@@ -337,7 +376,7 @@ pub fn run_chunk(
         }
     }
     let bind = |params: &[BTreeMap<String, f64>]| {
-        job.source.bind(params, job.spec.general.seed, job.market, job.run.clone())
+        job.source.bind_cached(params, job.spec.general.seed, job.market, job.run.clone(), job.cache.get())
     };
     let signals = match bind(&params) {
         Ok(signals) => signals,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::Spec;
 use crate::config::spec::{OracleMode as OracleSpec, SignalKind};
@@ -10,8 +11,8 @@ use crate::error::{Result, io_error};
 use crate::market::Market;
 use crate::reporting::run_dir::sha256;
 use crate::signals::{
-    OracleMode, OrderTable, RuleTexts, Rules, SignalSource, SignalTable, compile, oracle, parse_rules,
-    read_orders, read_table,
+    OracleMode, OrderTable, RuleCache, RuleTexts, Rules, SignalSource, SignalTable, compile_cached, oracle,
+    parse_rules, read_orders, read_table,
 };
 
 /// A signal source before it is bound to trials.
@@ -102,11 +103,25 @@ impl Source {
         market: &Market,
         run: Range<usize>,
     ) -> Result<Box<dyn SignalSource>> {
+        self.bind_cached(trials, seed, market, run, None)
+    }
+    /// [`bind`](Self::bind), with rules that read what is in `cache` from there.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_cached(
+        &self,
+        trials: &[BTreeMap<String, f64>],
+        seed: u64,
+        market: &Market,
+        run: Range<usize>,
+        cache: Option<&Arc<RuleCache>>,
+    ) -> Result<Box<dyn SignalSource>> {
         Ok(match self {
             Self::Oracle(mode) => Box::new(oracle(*mode, seed, market, run)),
             Self::Orders(table) => Box::new(table.clone()),
             Self::Table(table) => Box::new(table.clone()),
-            Self::Rules(rules) => Box::new(compile(rules, trials, market)?),
+            Self::Rules(rules) => Box::new(compile_cached(rules, trials, market, cache)?),
         })
     }
 }

@@ -6,5 +6,6 @@ mod messages;
 mod naive;
 mod nan;
 mod oracle;
+mod other_bars;
 mod random_rules;
 mod tables;

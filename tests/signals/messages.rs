@@ -79,7 +79,7 @@ fn a_wrong_rule_is_answered_with_its_column_and_the_way_out() {
         ("ema(close 3) > 1", "`3` at column 11 of 'ema(close »3) > 1'; expected `,` or `)`"),
         (
             "close = 1",
-            "`=` at column 7 of 'close »= 1'; expected a number, a name or an operator; write `==` to compare",
+            "`=` at column 7 of 'close »= 1'; expected an operator or the end of the expression; write `==` to compare",
         ),
         (
             "close > 1 && open > 1",
@@ -92,9 +92,33 @@ fn a_wrong_rule_is_answered_with_its_column_and_the_way_out() {
         ("close > 20x", "`20x` at column 9 of 'close > »20x'; expected a number such as"),
         ("close > ü", "`ü` at column 9 of 'close > »ü'; expected a number, a name or an operator"),
         (
-            "of(\"S00\", close) > 1",
-            "`of` at column 1 of '»of(\"S00\", close) > 1'; expected a function this version has; this function is not there yet",
+            "of(S00, close) > 1",
+            "unknown name `S00` at column 4 of 'of(»S00, close) > 1'; expected a column, a parameter or a function",
         ),
+        (
+            "of(close, open) > 1",
+            "a number at column 4 of 'of(»close, open) > 1'; expected a text in quotes in of(symbol, x)",
+        ),
+        (
+            "tf(\"1h\", 5) > 1",
+            "a constant number at column 10 of 'tf(\"1h\", »5) > 1'; expected a number or a boolean that comes from columns",
+        ),
+        (
+            "tf(\"7m\", close) > 1",
+            "`7m` at column 4 of 'tf(»\"7m\", close) > 1'; expected a bar length such as \"30m\", \"1h\", \"4h\", \"1d\" or \"1w\"",
+        ),
+        (
+            "tf(\"1h\", ema(tf(\"4h\", close), 3)) > 1",
+            "`tf` inside `tf` at column 14 of 'tf(\"1h\", ema(»tf(\"4h\", close), 3)) > 1'; expected one bar length at a time",
+        ),
+        (
+            "ema(close, m = 3) > 1",
+            "unknown argument `m` at column 12 of 'ema(close, »m = 3) > 1'; expected ema(x, n)",
+        ),
+        ("ema(close, n = 3, n = 4) > 1", "argument `n` twice at column 19"),
+        ("ema(x = close, 3) > 1", "an argument without a name after one with at column 16"),
+        ("macd(close, fast = 3, signal = 4) > 1", "`macd` without `slow` at column 1"),
+        ("\"close\" > 1", "a text at column 1 of '»\"close\" > 1'; expected a number"),
         (
             "close > \"S00",
             "a text that does not end at column 9 of 'close > »\"S00'; expected a closing quote",
@@ -265,6 +289,24 @@ fn features_know_no_parameters() {
 }
 
 #[test]
+fn other_symbols_and_bars_are_those_of_the_data() {
+    let market = closes(&[1.0; 30]);
+    let error = |text: &str| {
+        let expr = parse_expr(text).unwrap();
+        feature_columns(&market, &[expr], 8, &mut |_, _| Ok(())).unwrap_err().to_string()
+    };
+    let found = error("of('S01', close)");
+    assert!(
+        found.contains("symbol `S01` at column 4 of 'of(»'S01', close)'; expected a symbol of this"),
+        "{found}"
+    );
+    assert!(found.ends_with("did you mean `S00`?"), "{found}");
+    let found = error("tf('5m', close)");
+    assert!(found.contains("bars of 5m at column 4"), "{found}");
+    assert!(found.contains("whole multiples of the data's"), "{found}");
+}
+
+#[test]
 fn every_listed_function_can_be_called_as_it_is_signed() {
     let market = closes(&[1.0; 30]);
     for function in function_list() {
@@ -276,6 +318,8 @@ fn every_listed_function_can_be_called_as_it_is_signed() {
                 "n" | "fast" | "slow" | "signal" | "fk" | "sk" | "sd" | "l" | "r" | "m" => "3",
                 "k" | "p" => "1.5",
                 "c" => "close > 1",
+                "symbol" => "'S00'",
+                "bar" => "'1h'",
                 _ => "close",
             })
             .collect();

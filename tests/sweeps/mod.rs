@@ -130,5 +130,5 @@ impl Sweep {
 }
 
 fn options(dir: &Path, threads: usize) -> SweepOptions {
-    SweepOptions { parts_dir: dir.join("parts"), threads }
+    SweepOptions { parts_dir: dir.join("parts"), threads, cache_bytes: 1 << 27 }
 }

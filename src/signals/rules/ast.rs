@@ -34,6 +34,8 @@ pub(super) struct Ast {
 pub(super) enum AstKind {
     Number(f64),
     Name(String),
+    /// A quoted text, as `"BTCUSDT"`.
+    Text(String),
     Call(String, Vec<Ast>),
     Negate(Box<Ast>),
     Not(Box<Ast>),

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::ast::{ArithmeticOp, Ast, AstKind, CompareOp};
 use super::columns::Column;
 use super::fault::Fault;
+use super::frames;
 use super::functions::{self, Arg, Body, Input};
 use super::graph::{Graph, NodeId, Truth};
 use super::indicators::{Indicator, MAX_INPUTS};
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
+use crate::error::nearest;
 use crate::market::Market;
 
 /// Value of an expression in the graph.
@@ -36,6 +38,7 @@ impl Binder<'_> {
     pub(super) fn value(&mut self, ast: &Ast) -> Result<Value, Fault> {
         Ok(match &ast.kind {
             AstKind::Number(x) => Value::Number(self.graph.constant(*x)),
+            AstKind::Text(_) => unreachable!("{TYPED}"),
             AstKind::Name(name) => Value::Number(self.name(ast, name)?),
             AstKind::Call(name, args) => self.call(name, args)?,
             AstKind::Negate(a) => {
@@ -133,6 +136,8 @@ impl Binder<'_> {
                 let before = self.lag(a, args.get(1))?;
                 self.graph.binary(BinaryOp::Sub, a, before)
             }
+            Body::OfSymbol => return self.of_symbol(&args[0], &args[1]),
+            Body::OfFrame => return self.of_frame(&args[0], &args[1]),
             Body::CrossOver | Body::CrossUnder => {
                 let (a, b) = (self.number(&args[0])?, self.number(&args[1])?);
                 let (low, high) = if matches!(function.body, Body::CrossOver) { (b, a) } else { (a, b) };
@@ -161,6 +166,55 @@ impl Binder<'_> {
         Ok(Value::Number(number))
     }
 
+    /// `x` at one symbol, for all symbols.
+    fn of_symbol(&mut self, symbol: &Ast, x: &Ast) -> Result<Value, Fault> {
+        let market = self.market.expect(TYPED);
+        let name = text_of(symbol);
+        let Some(id) = market.symbol_id(name) else {
+            let fault = Fault::new(symbol.span, format!("symbol `{name}`"), "a symbol of this universe");
+            let known = market.symbols.iter().map(|symbol| symbol.name.as_str());
+            return Err(match nearest(name, known) {
+                Some(known) => fault.fix(format!("did you mean `{known}`?")),
+                None => fault.fix("add its files to the data and its name to universe.symbols"),
+            });
+        };
+        let value = self.value(x)?;
+        Ok(self.through(value, |graph, x| graph.of_symbol(x, id)))
+    }
+
+    /// `x` over longer bars, bound in the graph of those.
+    fn of_frame(&mut self, bar: &Ast, x: &Ast) -> Result<Value, Fault> {
+        let market = self.market.expect(TYPED);
+        let step_ms = frames::bar_ms(text_of(bar)).expect(TYPED);
+        if step_ms % market.grid.step_ms != 0 {
+            let found = format!("bars of {}", text_of(bar));
+            return Err(Fault::new(bar.span, found, "bars that are whole multiples of the data's"));
+        }
+        let (frame, mut inner) = self.graph.take_frame(step_ms);
+        let mut binder =
+            Binder { graph: &mut inner, params: self.params, market: self.market, text: self.text };
+        let bound = binder.value(x).map(|value| match value {
+            Value::Number(node) => (node, false),
+            Value::Bool(truth) => (inner.as_number(&truth), true),
+        });
+        self.graph.put_frame(frame, inner);
+        let (node, boolean) = bound?;
+        let node = self.graph.of_frame(frame, node);
+        Ok(if boolean { Value::Bool(self.graph.is_positive(node)) } else { Value::Number(node) })
+    }
+
+    /// A number through an operator; a boolean as 1 and 0 through it.
+    fn through(&mut self, value: Value, op: impl FnOnce(&mut Graph, NodeId) -> NodeId) -> Value {
+        match value {
+            Value::Number(node) => Value::Number(op(self.graph, node)),
+            Value::Bool(truth) => {
+                let node = self.graph.as_number(&truth);
+                let node = op(self.graph, node);
+                Value::Bool(self.graph.is_positive(node))
+            }
+        }
+    }
+
     /// Inputs and parameters of an indicator; `None` when a window is longer than the data, so that there is no value.
     fn indicator_call(
         &mut self,
@@ -183,7 +237,8 @@ impl Binder<'_> {
                     params.push(bars as f64);
                 }
                 Arg::Factor | Arg::Percent => params.push(self.factor(arg, *kind)?),
-                Arg::Number | Arg::Series | Arg::Condition => inputs.push(self.number(arg)?),
+                Arg::Number | Arg::Series => inputs.push(self.number(arg)?),
+                Arg::Condition | Arg::Text | Arg::Columns => unreachable!("no indicator reads one"),
             }
         }
         assert!(inputs.len() <= MAX_INPUTS, "{} has too many inputs", indicator.name);
@@ -245,5 +300,13 @@ impl Binder<'_> {
         }
         let found = self.bound_text(ast, "window", value);
         Err(Fault::new(ast.span, found, "a whole number of bars, at least 1"))
+    }
+}
+
+/// The text of a quoted argument.
+fn text_of(ast: &Ast) -> &str {
+    match &ast.kind {
+        AstKind::Text(text) => text,
+        _ => unreachable!("{TYPED}"),
     }
 }

@@ -4,6 +4,7 @@
 use super::ast::{Ast, AstKind};
 use super::columns::{COLUMNS, Column};
 use super::fault::Fault;
+use super::frames;
 use super::functions::{self, Arg, Body, Function};
 use crate::error::nearest;
 
@@ -19,6 +20,8 @@ pub(super) enum Type {
         /// Reads no column.
         constant: bool,
     },
+    /// A quoted text.
+    Text,
 }
 
 impl Type {
@@ -27,6 +30,7 @@ impl Type {
             Self::Constant => "a constant number",
             Self::Series => "a number",
             Self::Bool { .. } => "a boolean",
+            Self::Text => "a text",
         }
     }
     fn is_constant(self) -> bool {
@@ -47,6 +51,7 @@ impl Scope<'_> {
     pub(super) fn type_of(&self, ast: &Ast) -> Result<Type, Fault> {
         match &ast.kind {
             AstKind::Number(_) => Ok(Type::Constant),
+            AstKind::Text(_) => Ok(Type::Text),
             AstKind::Name(name) => self.name(ast, name),
             AstKind::Call(name, args) => self.call(ast, name, args),
             AstKind::Negate(a) => self.number(a),
@@ -66,8 +71,8 @@ impl Scope<'_> {
     /// Type of `ast`, which must be a number.
     pub(super) fn number(&self, ast: &Ast) -> Result<Type, Fault> {
         match self.type_of(ast)? {
-            Type::Bool { .. } => Err(Fault::new(ast.span, "a boolean", "a number")),
-            number => Ok(number),
+            number @ (Type::Constant | Type::Series) => Ok(number),
+            other => Err(Fault::new(ast.span, other.name(), "a number")),
         }
     }
 
@@ -75,7 +80,7 @@ impl Scope<'_> {
     pub(super) fn boolean(&self, ast: &Ast) -> Result<Type, Fault> {
         match self.type_of(ast)? {
             boolean @ Type::Bool { .. } => Ok(boolean),
-            number => Err(Fault::new(ast.span, number.name(), "a boolean").fix("compare it, e.g. `x > 0`")),
+            other => Err(Fault::new(ast.span, other.name(), "a boolean").fix("compare it, e.g. `x > 0`")),
         }
     }
 
@@ -124,7 +129,13 @@ impl Scope<'_> {
         match function.body {
             Body::CrossOver | Body::CrossUnder => Ok(Type::Bool { constant }),
             Body::Indicator { .. } | Body::Band { .. } if self.columns => Ok(Type::Series),
-            Body::Indicator { .. } | Body::Band { .. } => {
+            Body::OfSymbol | Body::OfFrame if self.columns => {
+                if matches!(function.body, Body::OfFrame) {
+                    frames::check(&args[0], &args[1])?;
+                }
+                self.type_of(&args[1])
+            }
+            Body::Indicator { .. } | Body::Band { .. } | Body::OfSymbol | Body::OfFrame => {
                 Err(Fault::new(ast.span, format!("`{name}`"), "swept names and numbers only"))
             }
             _ => Ok(if constant { Type::Constant } else { Type::Series }),
@@ -134,7 +145,9 @@ impl Scope<'_> {
     fn argument(&self, function: &Function, arg: &Ast, expected: Arg) -> Result<Type, Fault> {
         let found = self.type_of(arg)?;
         let fits = match expected {
-            Arg::Number => !matches!(found, Type::Bool { .. }),
+            Arg::Number => matches!(found, Type::Constant | Type::Series),
+            Arg::Text => found == Type::Text,
+            Arg::Columns => matches!(found, Type::Series | Type::Bool { constant: false }),
             Arg::Series => found == Type::Series,
             Arg::Condition => matches!(found, Type::Bool { .. }),
             Arg::Window | Arg::Speed | Arg::Factor | Arg::Percent => found == Type::Constant,
@@ -145,6 +158,8 @@ impl Scope<'_> {
         let wanted = match expected {
             Arg::Number => "a number",
             Arg::Series => "a number that comes from columns",
+            Arg::Text => "a text in quotes",
+            Arg::Columns => "a number or a boolean that comes from columns",
             Arg::Condition => "a boolean",
             Arg::Window | Arg::Speed => "a whole number or a parameter",
             Arg::Factor | Arg::Percent => "a constant number or a parameter",

@@ -7,7 +7,9 @@
 use std::mem;
 use std::sync::Arc;
 
+use super::cache::RuleCache;
 use super::columns::FundingRates;
+use super::frames::FrameRun;
 use super::graph::{Graph, NodeId, Op};
 use super::indicators::{Call, MAX_INPUTS, Params};
 use super::ops::{self, Operand};
@@ -27,20 +29,39 @@ pub(super) struct Evaluator {
     state: Vec<f64>,
     state_words: Vec<u64>,
     funding: FundingRates,
+    /// Runs of the graphs of longer bars, as the graph numbers them.
+    frames: Vec<FrameRun>,
+    /// What is kept for the whole sweep.
+    kept: Option<Arc<RuleCache>>,
     lanes: usize,
     words: usize,
     block_rows: usize,
     /// Longest tile the buffers have room for.
     tile_rows: usize,
+    bar0: usize,
     next_bar: usize,
 }
 
 impl Evaluator {
-    /// Plans the computation of `wanted` nodes, each kept for the whole tile.
-    pub(super) fn new(graph: &Graph, wanted: &[NodeId], market: &Market) -> Self {
+    /// Plans the computation of `wanted` nodes, each kept for the whole tile; what is in `kept` is read from there.
+    pub(super) fn new(
+        graph: &Graph,
+        wanted: &[NodeId],
+        market: &Market,
+        kept: Option<&Arc<RuleCache>>,
+    ) -> Self {
         let nodes: Arc<[Op]> = graph.nodes().into();
         let (lanes, words) = (market.lanes(), market.words());
-        let plan = Plan::new(&nodes, wanted, lanes, words);
+        let slots = (0..nodes.len()).map(|index| kept?.find(graph.key(NodeId::from_index(index)))).collect();
+        let plan = Plan::new(&nodes, wanted, slots, lanes, words);
+        let frames = graph.frames().iter().enumerate().map(|(index, frame)| {
+            let read = nodes.iter().zip(&plan.places).filter_map(|(op, place)| match (op, place) {
+                (Op::OfFrame(of, inner), Place::Wide(_)) if *of == index => Some(*inner),
+                _ => None,
+            });
+            FrameRun::new(frame, read.collect(), market)
+        });
+        let frames = frames.collect();
         let row_bytes = plan.block_numbers * lanes * size_of::<f64>();
         let rows = BLOCK_BYTES.checked_div(row_bytes).unwrap_or(*BLOCK_ROWS.end());
         Self {
@@ -49,10 +70,13 @@ impl Evaluator {
             state: vec![0.0; plan.state_len],
             state_words: vec![0; plan.state_words],
             funding: FundingRates::default(),
+            frames,
+            kept: kept.cloned(),
             lanes,
             words,
             block_rows: rows.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end()),
             tile_rows: 0,
+            bar0: 0,
             next_bar: 0,
             plan: Arc::new(plan),
             nodes,
@@ -67,7 +91,7 @@ impl Evaluator {
 
     /// Passes over a block.
     pub(super) fn steps(&self) -> usize {
-        self.plan.steps.len()
+        self.plan.steps.len() + self.frames.iter().map(FrameRun::steps).sum::<usize>()
     }
 
     pub(super) fn nodes(&self) -> &Arc<[Op]> {
@@ -93,11 +117,13 @@ impl Evaluator {
         } else {
             assert_eq!(tile.bar0, self.next_bar, "tiles are stepped in bar order");
         }
+        self.bar0 = tile.bar0;
         self.next_bar = tile.bar0 + tile.rows;
         self.reserve(&nodes, &plan, tile.rows);
         if let Some(slot) = plan.funding_slot {
             self.funding.fill(market, tile, &mut self.numbers[slot]);
         }
+        self.step_frames(market, tile, &nodes, &plan);
         let mut row = 0;
         while row < tile.rows {
             let rows = self.block_rows.min(tile.rows - row);
@@ -115,10 +141,31 @@ impl Evaluator {
         self.state_words = state_words;
     }
 
+    /// Computes what is read over longer bars, which need whole tiles.
+    fn step_frames(&mut self, market: &Market, tile: &Tile<'_>, nodes: &[Op], plan: &Plan) {
+        for frame in &mut self.frames {
+            frame.step(market.grid, tile);
+        }
+        for (op, place) in nodes.iter().zip(&plan.places) {
+            if let (Op::OfFrame(frame, inner), Place::Wide(slot)) = (op, *place) {
+                self.frames[*frame].expand(*inner, tile, &mut self.numbers[slot]);
+            }
+        }
+    }
+
+    /// What is kept for the whole sweep.
+    ///
+    /// # Panics
+    /// When nothing is.
+    fn kept(&self) -> &RuleCache {
+        self.kept.as_ref().expect("kept nodes are found in it")
+    }
+
     /// Mask of a wanted node over the `rows` of the tile last stepped.
     pub(super) fn mask(&self, node: NodeId, rows: usize) -> &[u64] {
         match self.plan.places[node.index()] {
             Place::Wide(slot) => &self.masks[slot][..rows * self.words],
+            Place::Kept(slot) => &self.kept().mask(slot)[self.bar0 * self.words..][..rows * self.words],
             _ => unreachable!("only wanted nodes are asked for"),
         }
     }
@@ -148,7 +195,7 @@ impl Evaluator {
             let (slot, rows) = match *place {
                 Place::Block(slot) => (slot, self.block_rows),
                 Place::Wide(slot) => (slot, rows),
-                Place::Nowhere => continue,
+                Place::Nowhere | Place::Kept(_) => continue,
             };
             if op.is_mask() {
                 let buffer = &mut self.masks[slot];
@@ -200,9 +247,15 @@ impl Evaluator {
     fn compute_numbers(&mut self, block: &Block<'_>, step: &Step, state: &mut [f64]) {
         let (lanes, words) = (self.lanes, self.words);
         let op = &block.nodes[step.node.index()];
-        let (slot, span) = block.output(step.node, lanes * op.outputs());
-        let mut buffer = mem::take(&mut self.numbers[slot]);
+        let (buffer_slot, span) = block.output(step.node, lanes * op.outputs());
+        let mut buffer = mem::take(&mut self.numbers[buffer_slot]);
         let out = &mut buffer[span];
+        if let Some(slot) = block.plan.kept[step.node.index()] {
+            let first = (block.tile.bar0 + block.row) * lanes;
+            out.copy_from_slice(&self.kept().panel(slot)[first..][..out.len()]);
+            self.numbers[buffer_slot] = buffer;
+            return;
+        }
         match op {
             Op::Column(column) => out.copy_from_slice(block.rows_of(column.of(block.tile), lanes)),
             Op::Unary(op, a) => ops::unary(*op, self.panel_of(block, *a), out),
@@ -232,6 +285,10 @@ impl Evaluator {
                     out,
                 });
             }
+            Op::OfSymbol(a, symbol) => {
+                let close = block.rows_of(block.tile.close, lanes);
+                ops::of_symbol(self.panel_of(block, *a), close, lanes, *symbol, out);
+            }
             Op::Part(indicator, output) => {
                 let (slot, span) = block.output(*indicator, lanes);
                 let part = output * span.len()..(output + 1) * span.len();
@@ -239,7 +296,7 @@ impl Evaluator {
             }
             _ => unreachable!("the node is a number and not a constant"),
         }
-        self.numbers[slot] = buffer;
+        self.numbers[buffer_slot] = buffer;
     }
 
     /// Rows of a number, as they are or as one constant.
@@ -255,6 +312,10 @@ impl Evaluator {
             (Place::Block(slot), _) => &self.numbers[slot][..block.rows * self.lanes],
             (Place::Wide(slot), _) => block.rows_of(&self.numbers[slot], self.lanes),
             (Place::Nowhere, Op::Column(column)) => block.rows_of(column.of(block.tile), self.lanes),
+            (Place::Kept(slot), _) => {
+                let first = (block.tile.bar0 + block.row) * self.lanes;
+                &self.kept().panel(slot)[first..][..block.rows * self.lanes]
+            }
             (Place::Nowhere, _) => unreachable!("operands are computed before they are read"),
         }
     }
@@ -263,6 +324,10 @@ impl Evaluator {
         match block.plan.places[node.index()] {
             Place::Block(slot) => &self.masks[slot][..block.rows * self.words],
             Place::Wide(slot) => block.rows_of(&self.masks[slot], self.words),
+            Place::Kept(slot) => {
+                let first = (block.tile.bar0 + block.row) * self.words;
+                &self.kept().mask(slot)[first..][..block.rows * self.words]
+            }
             Place::Nowhere => block.rows_of(block.tile.present, self.words),
         }
     }
@@ -289,7 +354,7 @@ impl<'a> Block<'a> {
         match self.plan.places[node.index()] {
             Place::Block(slot) => (slot, 0..self.rows * width),
             Place::Wide(slot) => (slot, self.row * width..(self.row + self.rows) * width),
-            Place::Nowhere => unreachable!("computed nodes have a place"),
+            Place::Nowhere | Place::Kept(_) => unreachable!("computed nodes have a buffer"),
         }
     }
 }

@@ -53,13 +53,10 @@ pub fn feature_columns(
         let value = binder.value(&expr.root).map_err(|fault| expr.origin.error(fault))?;
         roots.push(match value {
             Value::Number(node) => node,
-            Value::Bool(truth) => {
-                let (yes, no) = (graph.constant(1.0), graph.constant(0.0));
-                graph.choose(&truth, yes, no)
-            }
+            Value::Bool(truth) => graph.as_number(&truth),
         });
     }
-    let mut evaluator = Evaluator::new(&graph, &roots, market);
+    let mut evaluator = Evaluator::new(&graph, &roots, market, None);
     let mut buffer = TileBuffer::default();
     let mut bar = 0;
     while bar < market.grid.bars {

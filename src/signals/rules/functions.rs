@@ -36,6 +36,10 @@ pub(super) enum Arg {
     Factor,
     /// A constant number from 0 to 100.
     Percent,
+    /// A quoted text: a symbol or a bar length.
+    Text,
+    /// A number or a boolean, of columns.
+    Columns,
 }
 
 /// What an indicator reads without being told.
@@ -68,6 +72,10 @@ pub(super) enum Body {
         inputs: &'static [Input],
         side: BinaryOp,
     },
+    /// The second argument at the symbol that the first names.
+    OfSymbol,
+    /// The second argument over the longer bars that the first names.
+    OfFrame,
 }
 
 pub(super) struct Function {
@@ -76,6 +84,16 @@ pub(super) struct Function {
     /// Arguments that must be there; the others have a default.
     pub(super) required: usize,
     pub(super) body: Body,
+}
+
+impl Function {
+    /// Names of the arguments, as the signature has them.
+    pub(super) fn argument_names(&self) -> Vec<&'static str> {
+        let signature = self.doc.signature;
+        let inside = &signature[signature.find('(').map_or(0, |at| at + 1)..signature.len() - 1];
+        // A default is written behind its name.
+        inside.split(',').filter_map(|arg| arg.split_whitespace().next()).collect()
+    }
 }
 
 const fn function(doc: [&'static str; 4], args: &'static [Arg], body: Body) -> Function {
@@ -97,7 +115,7 @@ const fn band(indicator: &'static Indicator, inputs: &'static [Input], side: Bin
     Body::Band { indicator, inputs, side }
 }
 
-use Arg::{Condition, Factor, Number, Percent, Series, Speed, Window};
+use Arg::{Columns, Condition, Factor, Number, Percent, Series, Speed, Text, Window};
 use BinaryOp::{Add, Max, Min, Sub};
 
 const HIGH: Input = Input::Column(Column::High);
@@ -126,6 +144,8 @@ static FUNCTIONS: &[Function] = &[
     window_optional(function(["diff", "diff(x, n = 1)", "as x", "x minus x of n present bars ago"], XN, Body::Diff)),
     function(["cross_over", "cross_over(a, b)", "boolean", "a > b now and a <= b one present bar ago"], &[Number, Number], Body::CrossOver),
     function(["cross_under", "cross_under(a, b)", "boolean", "a < b now and a >= b one present bar ago"], &[Number, Number], Body::CrossUnder),
+    function(["of", "of(symbol, x)", "as x", "x of another symbol at the same bar, e.g. of(\"BTCUSDT\", close)"], &[Text, Columns], Body::OfSymbol),
+    function(["tf", "tf(bar, x)", "as x", "x over longer bars, e.g. tf(\"1h\", ema(close, 20)), at the last one that has closed"], &[Text, Columns], Body::OfFrame),
     function(["rank_xs", "rank_xs(x)", "0 to 1", "rank among the symbols of the bar, ties shared"], &[Series], of(&i::RANK_XS, &[], 0)),
     function(["zscore_xs", "zscore_xs(x)", "1", "deviations from the mean of the symbols of the bar"], &[Series], of(&i::ZSCORE_XS, &[], 0)),
     function(["mean_xs", "mean_xs(x)", "as x", "mean of the symbols of the bar"], &[Series], of(&i::MEAN_XS, &[], 0)),
@@ -195,17 +215,20 @@ static FUNCTIONS: &[Function] = &[
 
 const KELTNER_INPUTS: &[Input] = &[HIGH, LOW, CLOSE, Input::Typical];
 
-/// Functions the language will have; refused by name so that nobody takes them for a slip of the pen.
-static LATER: &[&str] = &["of", "tf", "liquidity_ratio", "liquidity_regime"];
-
 /// The function of this name.
 pub(super) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.doc.name == name)
 }
 
-/// Whether a function of this name is planned and not there yet.
-pub(super) fn is_later(name: &str) -> bool {
-    find(name).is_none() && LATER.contains(&name)
+/// Name of the function that gives an output of an indicator, and how many inputs it reads without being told.
+pub(super) fn name_of(indicator: &Indicator, output: usize) -> (&'static str, usize) {
+    let found = FUNCTIONS.iter().find_map(|function| match function.body {
+        Body::Indicator { indicator: known, inputs, output: at } => {
+            (known.name == indicator.name && at == output).then_some((function.doc.name, inputs.len()))
+        }
+        _ => None,
+    });
+    found.unwrap_or((indicator.name, 0))
 }
 
 /// Names of all functions.

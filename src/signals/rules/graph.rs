@@ -3,8 +3,10 @@
 //! Nodes are numbers (panels) or masks. `NaN` never needs a third kind: what a boolean reads is remembered beside its
 //! mask while the graph is built ([`Truth`]), and a rule's final mask is `value & (nothing it read was NaN)`.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
+use std::mem;
 
 use super::columns::Column;
 use super::indicators::Indicator;
@@ -62,6 +64,10 @@ pub(super) enum Op {
     Indicator(IndicatorRef, Box<[NodeId]>, Box<[u64]>),
     /// One panel of an indicator that has several.
     Part(NodeId, usize),
+    /// The value at one symbol, for all symbols that have the bar.
+    OfSymbol(NodeId, usize),
+    /// A node of the graph of longer bars with this index, at the last of them that has closed.
+    OfFrame(usize, NodeId),
     // Masks.
     Present,
     Compare(Comparison, NodeId, NodeId),
@@ -73,13 +79,16 @@ pub(super) enum Op {
 }
 
 impl Op {
-    /// Operands, in order.
+    /// Operands in this graph, in order.
     pub(super) fn operands(&self) -> Vec<NodeId> {
         match self {
-            Self::Column(_) | Self::Const(_) | Self::Present => Vec::new(),
-            Self::Unary(_, a) | Self::Lag(a, _) | Self::Part(a, _) | Self::Not(a) | Self::LagMask(a) => {
-                vec![*a]
-            }
+            Self::Column(_) | Self::Const(_) | Self::Present | Self::OfFrame(..) => Vec::new(),
+            Self::Unary(_, a)
+            | Self::Lag(a, _)
+            | Self::Part(a, _)
+            | Self::OfSymbol(a, _)
+            | Self::Not(a)
+            | Self::LagMask(a) => vec![*a],
             Self::Binary(_, a, b) | Self::Compare(_, a, b) | Self::And(a, b) | Self::Or(a, b) => vec![*a, *b],
             Self::Where { value, valid, yes, no } => vec![*value, *valid, *yes, *no],
             Self::Indicator(_, inputs, _) => inputs.to_vec(),
@@ -107,6 +116,8 @@ impl Op {
                 | Self::LagMask(_)
                 | Self::Indicator(..)
                 | Self::Part(..)
+                | Self::OfSymbol(..)
+                | Self::OfFrame(..)
                 | Self::Column(Column::FundingRate)
         )
     }
@@ -142,6 +153,18 @@ pub(super) struct Truth {
 pub(super) struct Graph {
     nodes: Vec<Op>,
     index: HashMap<Op, NodeId>,
+    keys: Vec<Key>,
+    frames: Vec<Frame>,
+}
+
+/// What a node computes, as 128 bits: equal in all graphs over one market.
+pub(super) type Key = [u64; 2];
+
+/// The graph of what is read over longer bars.
+#[derive(Default)]
+pub(super) struct Frame {
+    pub(super) step_ms: i64,
+    pub(super) graph: Graph,
 }
 
 impl Graph {
@@ -149,11 +172,48 @@ impl Graph {
         &self.nodes
     }
 
+    pub(super) fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    pub(super) fn key(&self, node: NodeId) -> Key {
+        self.keys[node.index()]
+    }
+
+    /// The key of an operator: itself, and the keys of its operands instead of their places.
+    fn key_of(&self, op: &Op) -> Key {
+        [0_u8, 1].map(|half| {
+            let mut hash = DefaultHasher::new();
+            half.hash(&mut hash);
+            mem::discriminant(op).hash(&mut hash);
+            match op {
+                Op::Column(column) => column.hash(&mut hash),
+                Op::Const(bits) => bits.hash(&mut hash),
+                Op::Unary(op, _) => op.hash(&mut hash),
+                Op::Binary(op, ..) => op.hash(&mut hash),
+                Op::Lag(_, bars) => bars.hash(&mut hash),
+                Op::Indicator(indicator, _, params) => (indicator, params).hash(&mut hash),
+                Op::Part(_, at) | Op::OfSymbol(_, at) => at.hash(&mut hash),
+                Op::OfFrame(frame, inner) => {
+                    let frame = &self.frames[*frame];
+                    (frame.step_ms, frame.graph.key(*inner)).hash(&mut hash);
+                }
+                Op::Compare(comparison, ..) => comparison.hash(&mut hash),
+                Op::Where { .. } | Op::Present | Op::And(..) | Op::Or(..) | Op::Not(_) | Op::LagMask(_) => {}
+            }
+            for operand in op.operands() {
+                self.keys[operand.index()].hash(&mut hash);
+            }
+            hash.finish()
+        })
+    }
+
     fn node(&mut self, op: Op) -> NodeId {
         if let Some(id) = self.index.get(&op) {
             return *id;
         }
         let id = NodeId::from_index(self.nodes.len());
+        self.keys.push(self.key_of(&op));
         self.nodes.push(op.clone());
         self.index.insert(op, id);
         id
@@ -208,6 +268,43 @@ impl Graph {
         let params = params.iter().map(|param| param.to_bits()).collect();
         let node = self.node(Op::Indicator(IndicatorRef(indicator), inputs, params));
         if indicator.outputs == 1 { node } else { self.node(Op::Part(node, output)) }
+    }
+
+    /// `a` at one symbol, for all symbols.
+    pub(super) fn of_symbol(&mut self, a: NodeId, symbol: usize) -> NodeId {
+        let a = self.series(a);
+        self.node(Op::OfSymbol(a, symbol))
+    }
+
+    /// The graph of longer bars of this length, to be bound in and [put back](Self::put_frame).
+    pub(super) fn take_frame(&mut self, step_ms: i64) -> (usize, Self) {
+        let frame = self.frames.iter().position(|frame| frame.step_ms == step_ms).unwrap_or_else(|| {
+            self.frames.push(Frame { step_ms, graph: Self::default() });
+            self.frames.len() - 1
+        });
+        (frame, mem::take(&mut self.frames[frame].graph))
+    }
+
+    pub(super) fn put_frame(&mut self, frame: usize, graph: Self) {
+        self.frames[frame].graph = graph;
+    }
+
+    /// A node of a graph of longer bars, at the bars of this one.
+    pub(super) fn of_frame(&mut self, frame: usize, inner: NodeId) -> NodeId {
+        let inner = self.frames[frame].graph.series(inner);
+        self.node(Op::OfFrame(frame, inner))
+    }
+
+    /// 1 where a boolean holds, 0 where it does not, `NaN` where it read a `NaN`.
+    pub(super) fn as_number(&mut self, truth: &Truth) -> NodeId {
+        let (yes, no) = (self.constant(1.0), self.constant(0.0));
+        self.choose(truth, yes, no)
+    }
+
+    /// The boolean of a number that [`as_number`](Self::as_number) made.
+    pub(super) fn is_positive(&mut self, node: NodeId) -> Truth {
+        let zero = self.constant(0.0);
+        self.compare(Comparison::Lt, zero, node)
     }
 
     /// A constant as a series, which is `NaN` at missing bars like every other; series as they are.

@@ -21,6 +21,8 @@ pub(super) enum TokenKind {
     GreaterEqual,
     Equal,
     NotEqual,
+    /// `=`, of a named argument.
+    Assign,
     And,
     Or,
     Not,
@@ -126,6 +128,7 @@ fn symbol(text: &str, start: usize) -> Result<(TokenKind, usize), Fault> {
         ("(", TokenKind::LeftParen),
         (")", TokenKind::RightParen),
         (",", TokenKind::Comma),
+        ("=", TokenKind::Assign),
     ];
     for (written, kind) in two.into_iter().chain(one) {
         if rest.starts_with(written) {
@@ -139,7 +142,6 @@ fn symbol(text: &str, start: usize) -> Result<(TokenKind, usize), Fault> {
         ("|", "write `or`"),
         ("!", "write `not`"),
         ("~", "write `not`"),
-        ("=", "write `==` to compare"),
     ];
     let length = rest.chars().next().map_or(1, char::len_utf8);
     let fault = Fault::new(

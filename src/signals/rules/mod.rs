@@ -6,15 +6,18 @@
 //!
 //! Values a rule cannot be decided with are `NaN`: missing bars, warm-up, and whatever has no finite value. `lag`,
 //! `diff` and `cross_*` count present bars; an indicator runs over the bars at which its inputs have values. The value
-//! that `where` does not choose is not read.
+//! that `where` does not choose is not read. `of` looks at another symbol's column of the same bar; what is inside `tf`
+//! is a graph of its own over longer bars ([`frames`]). What many trials share and is costly is kept ([`cache`]).
 
 mod ast;
 mod bind;
+mod cache;
 mod check;
 mod columns;
 mod eval;
 mod fault;
 mod features;
+mod frames;
 mod functions;
 mod graph;
 mod indicators;
@@ -24,14 +27,16 @@ mod parser;
 mod plan;
 mod program;
 mod scalar;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use ast::Expr;
+pub use cache::{CacheEntry, RuleCache};
 pub use features::{FeatureSink, eval_constraint, feature_columns};
 pub use functions::{FunctionDoc, function_list};
-pub use program::{RuleProgram, compile};
+pub use program::{RuleProgram, compile, compile_cached};
 
 use crate::error::{BadInput, Result, nearest};
 use check::Scope;
@@ -208,7 +213,7 @@ fn check_param_name(name: &str, file: Option<&Path>) -> Result<()> {
         "a name that is none"
     } else if Column::find(name).is_some() {
         "the name of a column"
-    } else if functions::find(name).is_some() || functions::is_later(name) {
+    } else if functions::find(name).is_some() {
         "the name of a function"
     } else {
         return Ok(());

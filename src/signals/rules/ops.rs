@@ -57,6 +57,16 @@ pub(super) fn binary(op: BinaryOp, a: Operand<'_>, b: Operand<'_>, out: &mut [f6
     }
 }
 
+/// The value at one lane in all lanes that have the bar.
+pub(super) fn of_symbol(x: &[f64], close: &[f64], lanes: usize, lane: usize, out: &mut [f64]) {
+    let rows = x.chunks_exact(lanes).zip(close.chunks_exact(lanes)).zip(out.chunks_exact_mut(lanes));
+    for ((x, close), out) in rows {
+        for (out, close) in out.iter_mut().zip(close) {
+            *out = if close.is_nan() { f64::NAN } else { x[lane] };
+        }
+    }
+}
+
 pub(super) fn compare(
     comparison: Comparison,
     a: Operand<'_>,

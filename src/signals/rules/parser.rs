@@ -4,8 +4,9 @@
 
 use super::ast::{ArithmeticOp, Ast, AstKind, CompareOp};
 use super::fault::{Fault, Span};
-use super::functions;
+use super::functions::{self, Function};
 use super::lexer::{Token, TokenKind, tokens};
+use crate::error::nearest;
 
 /// Deepest tree that is accepted: far beyond any rule, well within a thread's stack.
 const MAX_DEPTH: usize = 200;
@@ -55,7 +56,11 @@ impl Parser<'_> {
             TokenKind::End => "the end of the expression".to_owned(),
             _ => format!("`{}`", self.written(token.span)),
         };
-        Fault::new(token.span, found, expected)
+        let fault = Fault::new(token.span, found, expected);
+        match token.kind {
+            TokenKind::Assign => fault.fix("write `==` to compare"),
+            _ => fault,
+        }
     }
 
     fn too_deep(at: Span) -> Fault {
@@ -65,7 +70,7 @@ impl Parser<'_> {
 
     fn node(&self, start: usize, end: usize, kind: AstKind) -> Result<Ast, Fault> {
         let below = match &kind {
-            AstKind::Number(_) | AstKind::Name(_) => 0,
+            AstKind::Number(_) | AstKind::Name(_) | AstKind::Text(_) => 0,
             AstKind::Call(_, args) => args.iter().map(|arg| arg.depth).max().unwrap_or(0),
             AstKind::Negate(a) | AstKind::Not(a) => a.depth,
             AstKind::Arithmetic(_, a, b)
@@ -117,6 +122,10 @@ impl Parser<'_> {
                     self.node(start, end, AstKind::Name(name))
                 }
             }
+            TokenKind::Text => {
+                let text = self.text[start + 1..end - 1].to_owned();
+                self.node(start, end, AstKind::Text(text))
+            }
             TokenKind::LeftParen => {
                 let inner = self.expression(0)?;
                 let close = self.next();
@@ -141,27 +150,87 @@ impl Parser<'_> {
     }
 
     fn call(&mut self, name_span: Span, name: String) -> Result<Ast, Fault> {
-        // Asked here because the arguments of a later function may be of a kind that is not there yet either.
-        if functions::is_later(&name) {
-            return Err(Fault::new(name_span, format!("`{name}`"), "a function this version has")
-                .fix("this function is not there yet; `barloom features --list` shows those that are"));
-        }
         self.next();
         let mut args = Vec::new();
-        if self.peek().kind == TokenKind::RightParen {
-            let close = self.next();
-            return self.node(name_span.start, close.span.end, AstKind::Call(name, args));
-        }
-        loop {
-            args.push(self.expression(0)?);
-            let token = self.next();
-            match token.kind {
-                TokenKind::Comma => {}
-                TokenKind::RightParen => {
-                    return self.node(name_span.start, token.span.end, AstKind::Call(name, args));
+        let mut close = self.peek();
+        if close.kind == TokenKind::RightParen {
+            self.next();
+        } else {
+            loop {
+                let name = self.argument_name();
+                args.push((name, self.expression(0)?));
+                close = self.next();
+                match close.kind {
+                    TokenKind::Comma => {}
+                    TokenKind::RightParen => break,
+                    _ => return Err(self.unexpected(close, "`,` or `)`")),
                 }
-                _ => return Err(self.unexpected(token, "`,` or `)`")),
             }
+        }
+        let span = Span { start: name_span.start, end: close.span.end };
+        // Of an unknown function the type check has more to say than about its arguments.
+        let args = match functions::find(&name) {
+            Some(function) => self.in_order(function, args, span)?,
+            None => args.into_iter().map(|(_, arg)| arg).collect(),
+        };
+        self.node(span.start, span.end, AstKind::Call(name, args))
+    }
+
+    /// The name before an argument, as in `ema(close, n = 20)`.
+    fn argument_name(&mut self) -> Option<Span> {
+        let named = self.peek().kind == TokenKind::Name
+            && self.tokens.get(self.at + 1).is_some_and(|token| token.kind == TokenKind::Assign);
+        named.then(|| {
+            let name = self.next();
+            self.next();
+            name.span
+        })
+    }
+
+    /// Arguments in the order of the function's signature.
+    fn in_order(
+        &self,
+        function: &Function,
+        args: Vec<(Option<Span>, Ast)>,
+        call: Span,
+    ) -> Result<Vec<Ast>, Fault> {
+        let signature = function.doc.signature;
+        let names = function.argument_names();
+        let mut places: Vec<Option<Ast>> = vec![None; names.len()];
+        let mut last_named = None;
+        for (index, (name, arg)) in args.into_iter().enumerate() {
+            let Some(span) = name else {
+                if last_named.is_some() {
+                    return Err(Fault::new(arg.span, "an argument without a name after one with", signature));
+                }
+                // One too many is counted by the type check.
+                places.resize(places.len().max(index + 1), None);
+                places[index] = Some(arg);
+                continue;
+            };
+            last_named = Some(span);
+            let written = self.written(span);
+            let Some(place) = names.iter().position(|known| *known == written) else {
+                let fault = Fault::new(span, format!("unknown argument `{written}`"), signature);
+                return Err(match nearest(written, names.iter().copied()) {
+                    Some(known) => fault.fix(format!("did you mean `{known}`?")),
+                    None => fault,
+                });
+            };
+            if places[place].replace(arg).is_some() {
+                return Err(Fault::new(span, format!("argument `{written}` twice"), signature));
+            }
+        }
+        while places.last().is_some_and(Option::is_none) {
+            places.pop();
+        }
+        let missing = places.iter().position(Option::is_none);
+        match missing {
+            Some(place) => {
+                let name = function.doc.name;
+                Err(Fault::new(call, format!("`{name}` without `{}`", names[place]), signature))
+            }
+            None => Ok(places.into_iter().flatten().collect()),
         }
     }
 }

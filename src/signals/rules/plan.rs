@@ -18,6 +18,8 @@ pub(super) enum Place {
     Block(usize),
     /// In a buffer of one tile.
     Wide(usize),
+    /// Among what is kept for the whole sweep.
+    Kept(usize),
 }
 
 /// One node to compute.
@@ -42,14 +44,22 @@ pub(super) struct Plan {
     pub(super) block_numbers: usize,
     pub(super) state_len: usize,
     pub(super) state_words: usize,
+    /// Where each node is kept for the whole sweep, if it is.
+    pub(super) kept: Vec<Option<usize>>,
     /// Buffer of the funding rates, where they are read.
     pub(super) funding_slot: Option<usize>,
 }
 
 impl Plan {
-    /// Plans the computation of `wanted` nodes and of what they read.
-    pub(super) fn new(nodes: &[Op], wanted: &[NodeId], lanes: usize, words: usize) -> Self {
-        let used = reachable(nodes, wanted);
+    /// Plans the computation of `wanted` nodes and of what they read; nothing is computed for what is `kept`.
+    pub(super) fn new(
+        nodes: &[Op],
+        wanted: &[NodeId],
+        kept: Vec<Option<usize>>,
+        lanes: usize,
+        words: usize,
+    ) -> Self {
+        let used = reachable(nodes, wanted, &kept);
         let mut wide = vec![false; nodes.len()];
         for node in wanted {
             wide[node.index()] = true;
@@ -57,7 +67,7 @@ impl Plan {
         let mut planner = Planner {
             nodes,
             wide,
-            stored_constants: constants_read_as_panels(nodes, &used),
+            stored_constants: constants_read_as_panels(nodes, &used, &kept),
             free_numbers: Vec::new(),
             free_masks: Vec::new(),
             plan: Self {
@@ -68,6 +78,7 @@ impl Plan {
                 block_numbers: 0,
                 state_len: 0,
                 state_words: 0,
+                kept,
                 funding_slot: None,
             },
         };
@@ -87,9 +98,9 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn run(&mut self, used: &[bool], lanes: usize, words: usize) {
-        let mirrored = mirrored_pairs(self.nodes, used);
+        let mirrored = mirrored_pairs(self.nodes, used, &self.plan.kept);
         let mut done = vec![false; self.nodes.len()];
-        let mut last_read_by = last_readers(self.nodes, used);
+        let mut last_read_by = last_readers(self.nodes, used, &self.plan.kept);
         for index in (0..self.nodes.len()).filter(|&index| used[index]) {
             if !done[index] {
                 let node = NodeId::from_index(index);
@@ -100,7 +111,10 @@ impl Planner<'_> {
                     done[partner.index()] = true;
                 }
                 if computed {
-                    let state = self.state_of(&self.nodes[index], lanes, words);
+                    let state = match self.plan.kept[index] {
+                        Some(_) => 0..0,
+                        None => self.state_of(&self.nodes[index], lanes, words),
+                    };
                     self.plan.steps.push(Step { node, mirrored: partner, state });
                 }
             }
@@ -127,7 +141,16 @@ impl Planner<'_> {
     /// Gives a node its place; whether there is anything to compute.
     fn place(&mut self, index: usize) -> bool {
         let (op, wide) = (&self.nodes[index], self.wide[index]);
+        if let Some(slot) = self.plan.kept[index].filter(|_| op.is_mask() || !wide) {
+            self.plan.places[index] = Place::Kept(slot);
+            return false;
+        }
         match op {
+            Op::OfFrame(..) => {
+                self.plan.places[index] = Place::Wide(self.plan.numbers);
+                self.plan.numbers += 1;
+                return false;
+            }
             Op::Column(Column::FundingRate) => {
                 self.plan.places[index] = Place::Wide(self.plan.numbers);
                 self.plan.funding_slot = Some(self.plan.numbers);
@@ -171,14 +194,19 @@ impl Planner<'_> {
     }
 }
 
-fn reachable(nodes: &[Op], wanted: &[NodeId]) -> Vec<bool> {
+/// Operands of a node, none when it is kept.
+fn computed_from(nodes: &[Op], kept: &[Option<usize>], index: usize) -> Vec<NodeId> {
+    if kept[index].is_some() { Vec::new() } else { nodes[index].operands() }
+}
+
+fn reachable(nodes: &[Op], wanted: &[NodeId], kept: &[Option<usize>]) -> Vec<bool> {
     let mut used = vec![false; nodes.len()];
     for node in wanted {
         used[node.index()] = true;
     }
     for index in (0..nodes.len()).rev() {
         if used[index] {
-            for operand in nodes[index].operands() {
+            for operand in computed_from(nodes, kept, index) {
                 used[operand.index()] = true;
             }
         }
@@ -187,9 +215,10 @@ fn reachable(nodes: &[Op], wanted: &[NodeId]) -> Vec<bool> {
 }
 
 /// Only `where` reads a constant as a panel; the other operators take it as a number.
-fn constants_read_as_panels(nodes: &[Op], used: &[bool]) -> Vec<bool> {
+fn constants_read_as_panels(nodes: &[Op], used: &[bool], kept: &[Option<usize>]) -> Vec<bool> {
     let mut stored = vec![false; nodes.len()];
-    for (op, _) in nodes.iter().zip(used).filter(|(_, used)| **used) {
+    let computed = |index: &usize| used[*index] && kept[*index].is_none();
+    for op in (0..nodes.len()).filter(computed).map(|index| &nodes[index]) {
         if let Op::Where { yes, no, .. } = op {
             stored[yes.index()] = true;
             stored[no.index()] = true;
@@ -199,10 +228,10 @@ fn constants_read_as_panels(nodes: &[Op], used: &[bool]) -> Vec<bool> {
 }
 
 /// For each node the nodes it is the last to read; what nobody reads is its own last reader.
-fn last_readers(nodes: &[Op], used: &[bool]) -> Vec<Vec<usize>> {
+fn last_readers(nodes: &[Op], used: &[bool], kept: &[Option<usize>]) -> Vec<Vec<usize>> {
     let mut last_reader: Vec<usize> = (0..nodes.len()).collect();
-    for (reader, op) in nodes.iter().enumerate().filter(|(reader, _)| used[*reader]) {
-        for operand in op.operands() {
+    for reader in (0..nodes.len()).filter(|&reader| used[reader]) {
+        for operand in computed_from(nodes, kept, reader) {
             last_reader[operand.index()] = reader;
         }
     }
@@ -214,10 +243,12 @@ fn last_readers(nodes: &[Op], used: &[bool]) -> Vec<Vec<usize>> {
 }
 
 /// For each `a < b` the later `b < a`, where both are used.
-fn mirrored_pairs(nodes: &[Op], used: &[bool]) -> Vec<Option<NodeId>> {
+fn mirrored_pairs(nodes: &[Op], used: &[bool], kept: &[Option<usize>]) -> Vec<Option<NodeId>> {
     let mut by_operands = HashMap::new();
     let mut pairs = vec![None; nodes.len()];
-    for (index, op) in nodes.iter().enumerate().filter(|(index, _)| used[*index]) {
+    let computed = |index: &usize| used[*index] && kept[*index].is_none();
+    for index in (0..nodes.len()).filter(computed) {
+        let op = &nodes[index];
         if let Op::Compare(Comparison::Lt, a, b) = op {
             let constant = [a, b].into_iter().any(|x| matches!(nodes[x.index()], Op::Const(_)));
             if let (Some(first), false) = (by_operands.get(&(b, a)), constant) {
@@ -244,7 +275,7 @@ mod tests {
         for _ in 0..20 {
             sum = graph.binary(BinaryOp::Mul, sum, close);
         }
-        let plan = Plan::new(graph.nodes(), &[sum], 8, 1);
+        let plan = Plan::new(graph.nodes(), &[sum], vec![None; graph.nodes().len()], 8, 1);
         assert_eq!(plan.steps.len(), 21);
         assert_eq!(plan.block_numbers, 2);
         for step in &plan.steps {
@@ -261,7 +292,7 @@ mod tests {
         let less = graph.compare(Comparison::Lt, open, close);
         let greater = graph.compare(Comparison::Lt, close, open);
         let wanted = [graph.mask(&less).unwrap(), graph.mask(&greater).unwrap()];
-        let plan = Plan::new(graph.nodes(), &wanted, 8, 1);
+        let plan = Plan::new(graph.nodes(), &wanted, vec![None; graph.nodes().len()], 8, 1);
         assert_eq!(plan.steps.len(), 1);
         assert_eq!(plan.steps[0].mirrored, Some(wanted[1]));
     }

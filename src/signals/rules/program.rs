@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::Rules;
 use super::ast::{Ast, Expr};
 use super::bind::Binder;
+use super::cache::RuleCache;
 use super::eval::Evaluator;
 use super::fault::Fault;
 use super::graph::{Graph, NodeId, Op};
@@ -34,6 +35,12 @@ struct TrialMasks {
     short_exit: Option<NodeId>,
 }
 
+impl TrialMasks {
+    fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        [self.long_entry, self.long_exit, self.short_entry, self.short_exit].into_iter().flatten()
+    }
+}
+
 /// Distances of one trial, computed at single points over the panels that all trials share.
 struct TrialDistances {
     stop: Option<NodeId>,
@@ -55,13 +62,54 @@ struct Shared {
 ///
 /// Every distinct sub-expression with the same bound parameters is computed once for all of them.
 pub fn compile(rules: &Rules, trials: &[BTreeMap<String, f64>], market: &Market) -> Result<RuleProgram> {
+    compile_cached(rules, trials, market, None)
+}
+
+/// [`compile`], reading what is in a cache from there.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_cached(
+    rules: &Rules,
+    trials: &[BTreeMap<String, f64>],
+    market: &Market,
+    cache: Option<&Arc<RuleCache>>,
+) -> Result<RuleProgram> {
     let mut graph = Graph::default();
+    let bound = bind_trials(&mut graph, rules, trials, market)?;
+    Ok(RuleProgram::new(&graph, bound, market, cache))
+}
+
+/// The nodes of many trials in one graph.
+pub(super) struct BoundTrials {
+    masks: Vec<TrialMasks>,
+    /// Stop and take-profit distance of each.
+    distances: Vec<[Option<NodeId>; 2]>,
+    /// The nodes that distances are computed from at single points, ascending.
+    kept: Vec<NodeId>,
+}
+
+impl BoundTrials {
+    /// All nodes that are needed for whole tiles.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = NodeId> {
+        let masks = self.masks.iter().flat_map(TrialMasks::nodes);
+        self.kept.iter().copied().chain(masks)
+    }
+}
+
+/// Binds the rules for all `trials` in one graph.
+pub(super) fn bind_trials(
+    graph: &mut Graph,
+    rules: &Rules,
+    trials: &[BTreeMap<String, f64>],
+    market: &Market,
+) -> Result<BoundTrials> {
     let mut masks = Vec::with_capacity(trials.len());
     let mut distances = Vec::with_capacity(trials.len());
     for trial in trials {
         let params = rules.bound(trial)?;
         let mut mask = |expr: &Option<Expr>| -> Result<Option<NodeId>> {
-            let truth = bound(&mut graph, expr, &params, market, |binder, rule| binder.truth(rule))?;
+            let truth = bound(graph, expr, &params, market, |binder, rule| binder.truth(rule))?;
             Ok(truth.and_then(|truth| graph.mask(&truth)))
         };
         masks.push(TrialMasks {
@@ -71,13 +119,12 @@ pub fn compile(rules: &Rules, trials: &[BTreeMap<String, f64>], market: &Market)
             short_exit: mask(&rules.short_exit)?,
         });
         distances.push([
-            bound(&mut graph, &rules.stop_distance, &params, market, |binder, rule| binder.number(rule))?,
-            bound(&mut graph, &rules.take_profit_distance, &params, market, |binder, rule| {
-                binder.number(rule)
-            })?,
+            bound(graph, &rules.stop_distance, &params, market, |binder, rule| binder.number(rule))?,
+            bound(graph, &rules.take_profit_distance, &params, market, |binder, rule| binder.number(rule))?,
         ]);
     }
-    Ok(RuleProgram::new(&graph, masks, &distances, market))
+    let kept = kept_panels(graph.nodes(), distances.iter().flatten().flatten().copied());
+    Ok(BoundTrials { masks, distances, kept })
 }
 
 fn bound<T>(
@@ -93,28 +140,18 @@ fn bound<T>(
 }
 
 impl RuleProgram {
-    fn new(
-        graph: &Graph,
-        masks: Vec<TrialMasks>,
-        distances: &[[Option<NodeId>; 2]],
-        market: &Market,
-    ) -> Self {
-        let kept = kept_panels(graph.nodes(), distances.iter().flatten().flatten().copied());
-        let mut wanted = kept.clone();
-        for trial in &masks {
-            wanted.extend(
-                [trial.long_entry, trial.long_exit, trial.short_entry, trial.short_exit].iter().flatten(),
-            );
-        }
-        let evaluator = Evaluator::new(graph, &wanted, market);
+    fn new(graph: &Graph, bound: BoundTrials, market: &Market, cache: Option<&Arc<RuleCache>>) -> Self {
+        let wanted: Vec<NodeId> = bound.wanted().collect();
+        let BoundTrials { masks, distances, kept } = bound;
+        let evaluator = Evaluator::new(graph, &wanted, market, cache);
         let shared = Arc::new(Shared {
             nodes: Arc::clone(evaluator.nodes()),
             panels: RwLock::new(vec![Vec::new(); kept.len()]),
             kept,
         });
         let distances = distances
-            .iter()
-            .map(|&[stop, take_profit]| TrialDistances { stop, take_profit, shared: Arc::clone(&shared) })
+            .into_iter()
+            .map(|[stop, take_profit]| TrialDistances { stop, take_profit, shared: Arc::clone(&shared) })
             .collect();
         Self { evaluator, trials: masks, distances, shared, rows: 0 }
     }
