@@ -23,7 +23,7 @@ pub struct SignalTile<'a> {
 
 /// Values a signal gives for one decision; read only at closes where an entry is decided.
 pub trait PointValues {
-    /// Stop loss and take profit of an entry decided at `row` of the tile.
+    /// Stop loss, take profit and trailing stop of an entry decided at `row` of the tile.
     fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels;
     /// Tag of the signal at `row` of the tile: an index into the run's tag table, or [`NO_TAG`].
     fn tag(&self, _tile: &Tile<'_>, _row: usize, _symbol: usize) -> u32 {
@@ -31,16 +31,39 @@ pub trait PointValues {
     }
 }
 
-/// Stop loss and take profit that an entry carries.
+/// Stop loss, take profit and trailing stop that an entry carries (semantics 2.12).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Attached {
+    /// Stop-loss trigger price, USDT; `NaN`: none.
+    pub stop_loss_px: f64,
+    /// Take-profit price, USDT; `NaN`: none.
+    pub take_profit_px: f64,
+    /// Distance of a trailing stop from its high-water mark, USDT; `NaN`: none.
+    pub trail_px: f64,
+    /// How far price must run beyond the entry before the stop trails, USDT; `NaN`: at once.
+    pub activation_px: f64,
+}
+
+impl Attached {
+    /// No levels.
+    pub const NONE: Self = Self {
+        stop_loss_px: f64::NAN,
+        take_profit_px: f64::NAN,
+        trail_px: f64::NAN,
+        activation_px: f64::NAN,
+    };
+    /// Whether any level is there.
+    #[inline]
+    pub fn any(&self) -> bool {
+        !self.stop_loss_px.is_nan() || !self.take_profit_px.is_nan() || !self.trail_px.is_nan()
+    }
+}
+
+/// What a signal says about the levels of an entry.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum AttachedLevels {
-    /// Absolute prices; `NaN`: none.
-    Prices {
-        /// Stop-loss trigger price, USDT.
-        stop_loss_px: f64,
-        /// Take-profit price, USDT.
-        take_profit_px: f64,
-    },
+    /// These.
+    Prices(Attached),
     /// The rule gave no usable distance (`NaN` or ≤ 0): the entry is rejected with this reason.
     Rejected(&'static str),
 }
@@ -96,26 +119,53 @@ pub struct OrderIntent {
     pub side: Side,
     /// Quantity in base units; `NaN`: sizing decides.
     pub qty: f64,
-    /// Stop-loss trigger, USDT; `NaN`: none.
-    pub stop_loss_px: f64,
-    /// Take-profit price, USDT; `NaN`: none.
-    pub take_profit_px: f64,
+    /// Price of a limit order, trigger of a stop and a stop-limit order, USDT; `NaN` for a market order.
+    pub price_px: f64,
+    /// Limit price of a stop-limit order, USDT; `NaN` otherwise.
+    pub limit_px: f64,
+    /// Levels that a fill which increases the position sets.
+    pub attached: Attached,
     /// Life in bars after the decision; 0: unlimited.
     pub ttl_bars: u32,
     /// May only reduce a position.
     pub reduce_only: bool,
     /// Closes the whole position whatever its size.
     pub close_position: bool,
+    /// A limit order that is refused rather than filled as taker on arrival (GTX).
+    pub post_only: bool,
+    /// Orders of one group: the first fill of one cancels the others; [`NO_GROUP`]: none.
+    pub oco_group: u32,
     /// Index into the run's tag table; `u32::MAX`: none.
     pub tag: u32,
 }
 
-/// Order types of this build.
+/// Order types (semantics 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderKind {
     /// At the next open.
     Market,
+    /// At its price or better.
+    Limit,
+    /// A market order once its trigger is touched.
+    Stop,
+    /// A limit order once its trigger is touched.
+    StopLimit,
 }
+
+impl OrderKind {
+    /// Name in the artifacts and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Market => "market",
+            Self::Limit => "limit",
+            Self::Stop => "stop",
+            Self::StopLimit => "stop_limit",
+        }
+    }
+}
+
+/// No OCO group.
+pub const NO_GROUP: u32 = u32::MAX;
 
 /// Id of orders the engine makes itself (stop losses, settlements).
 pub const NO_ORDER: u32 = u32::MAX;
@@ -129,18 +179,34 @@ pub enum FillReason {
     MarketEntry,
     /// Market order that reduces or closes.
     MarketExit,
+    /// Limit order that rested.
+    LimitMaker,
+    /// Limit order that was marketable.
+    LimitTaker,
+    /// Stop order, trigger traded through inside the bar.
+    StopEntry,
+    /// Stop order, bar opened beyond its trigger.
+    StopEntryGap,
     /// Stop loss, trigger traded through inside the bar.
     StopLoss,
     /// Stop loss, bar opened beyond it.
     StopLossGap,
     /// Stop loss of a position opened in the same bar.
     StopLossEntryBar,
+    /// Stop that only a trail has set, at the open or inside the bar.
+    Trail,
     /// Take profit inside the bar.
     TakeProfit,
     /// Take profit that the open had already passed.
     TakeProfitOpen,
     /// Take profit that was marketable when it arrived.
     TakeProfitMarketable,
+    /// Liquidation at maintenance margin.
+    Liquidation,
+    /// Trimmed by the margin guard.
+    MarginTrim,
+    /// Closed before a funding settlement.
+    FundingExit,
     /// Settlement at a known delisting.
     Delist,
     /// Settlement of a series that ended.
@@ -155,6 +221,14 @@ impl FillReason {
         match self {
             Self::MarketEntry => "market_entry",
             Self::MarketExit => "market_exit",
+            Self::LimitMaker => "limit_maker",
+            Self::LimitTaker => "limit_taker",
+            Self::StopEntry => "stop_entry",
+            Self::StopEntryGap => "stop_entry_gap",
+            Self::Trail => "trail",
+            Self::Liquidation => "liquidation",
+            Self::MarginTrim => "margin_trim",
+            Self::FundingExit => "funding_exit",
             Self::StopLoss => "sl",
             Self::StopLossGap => "sl_gap",
             Self::StopLossEntryBar => "sl_entry_bar",
@@ -175,6 +249,75 @@ pub enum Liquidity {
     Maker,
     /// Crossing order.
     Taker,
+}
+
+/// Regime of a bar's liquidity (semantics 7.2), ordered by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Regime {
+    /// Activity far below what is usual at this time.
+    Vacuum,
+    /// Below what is usual.
+    Thin,
+    /// Usual.
+    Normal,
+}
+
+impl Regime {
+    /// Name in the artifacts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vacuum => "VACUUM",
+            Self::Thin => "THIN",
+            Self::Normal => "NORMAL",
+        }
+    }
+}
+
+/// What a fill's price or size hung on; several may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct FillFlags(pub u16);
+
+impl FillFlags {
+    /// The bar opened beyond the level.
+    pub const GAPPED: Self = Self(1);
+    /// A stop that was run inside the bar.
+    pub const STOP_RUN: Self = Self(1 << 1);
+    /// The participation cap cut the quantity.
+    pub const VOLUME_CAPPED: Self = Self(1 << 2);
+    /// Stop loss and take profit were both reachable in the bar: the policy decided.
+    pub const STOP_AND_TARGET: Self = Self(1 << 3);
+    /// The position was entered in the same bar.
+    pub const ENTRY_AND_EXIT: Self = Self(1 << 4);
+    /// Decided or settled on a mark that was carried over missing bars.
+    pub const STALE_MARK: Self = Self(1 << 5);
+    /// In a THIN bar.
+    pub const THIN: Self = Self(1 << 6);
+    /// In a VACUUM bar.
+    pub const VACUUM: Self = Self(1 << 7);
+
+    /// Flags and their names in the artifacts, in the order they are written.
+    pub const NAMES: [(Self, &'static str); 8] = [
+        (Self::GAPPED, "gapped"),
+        (Self::STOP_RUN, "stop_run"),
+        (Self::VOLUME_CAPPED, "volume_capped"),
+        (Self::STOP_AND_TARGET, "stop_and_target"),
+        (Self::ENTRY_AND_EXIT, "entry_and_exit"),
+        (Self::STALE_MARK, "stale_mark"),
+        (Self::THIN, "thin"),
+        (Self::VACUUM, "vacuum"),
+    ];
+
+    /// Whether all of `other` hold.
+    #[inline]
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+    /// These and `other`, where `on`.
+    #[inline]
+    #[must_use]
+    pub fn with(self, other: Self, on: bool) -> Self {
+        Self(self.0 | if on { other.0 } else { 0 })
+    }
 }
 
 /// One execution, after it changed the account.
@@ -204,6 +347,10 @@ pub struct Fill {
     pub participation: f64,
     /// Why it got its price.
     pub reason: FillReason,
+    /// What its price and size hung on.
+    pub flags: FillFlags,
+    /// Regime of the bar before, which drives slippage; `None` where regimes are off.
+    pub regime: Option<Regime>,
     /// Realised PnL of the closed part, USDT.
     pub realized_usdt: f64,
     /// Position before, base units, signed.
@@ -262,6 +409,8 @@ pub struct OrderEnd {
     pub symbol: u32,
     /// Type.
     pub kind: OrderKind,
+    /// Limit price or trigger, USDT, as rounded; `NaN` for a market order.
+    pub price_px: f64,
     /// Side.
     pub side: Side,
     /// Quantity asked for, base units (`NaN` when sizing gave none).
@@ -289,6 +438,17 @@ pub struct FundingPayment {
     pub cash_usdt: f64,
 }
 
+/// What the insurance fund paid in when a wallet without positions was below 0 (semantics 4.7).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Insurance {
+    /// Bar.
+    pub bar: u32,
+    /// Symbol whose liquidation came last.
+    pub symbol: u32,
+    /// Paid in, USDT, positive.
+    pub amount_usdt: f64,
+}
+
 /// Marks of one account over consecutive bars, one value per bar.
 #[derive(Debug, Clone, Copy)]
 pub struct MarkRows<'a> {
@@ -306,6 +466,10 @@ pub struct MarkRows<'a> {
     pub net_usdt: &'a [f64],
     /// Symbols with a position.
     pub positions: &'a [u32],
+    /// ΣIM, USDT; empty where margin is off.
+    pub initial_margin_usdt: &'a [f64],
+    /// ΣMM, USDT; empty where margin is off.
+    pub maintenance_margin_usdt: &'a [f64],
 }
 
 /// Receives what happens to one account, in event order; the bar loop is generic over it.
@@ -317,6 +481,8 @@ pub trait Recorder {
     fn fill(&mut self, fill: &Fill);
     /// Funding was booked.
     fn funding(&mut self, payment: &FundingPayment);
+    /// The insurance fund paid.
+    fn insurance(&mut self, payment: &Insurance);
     /// An order ended. Only called when [`Recorder::WANTS_ORDERS`].
     fn order_end(&mut self, end: &OrderEnd);
     /// The account was marked at these bars.

@@ -53,6 +53,8 @@ fn example_05_participation_slippage() {
         stop_mult: 1.0,
         volume_ref: VolumeRef::ExecBar,
         regime_mult_normal: 1.0,
+        regime_mult_thin: 2.0,
+        regime_mult_vacuum: 4.0,
     };
     let cases = inputs["cases"].as_array().unwrap();
     for (case, expected) in cases.iter().zip(expected["cases"].as_array().unwrap()) {

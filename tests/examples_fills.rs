@@ -52,6 +52,8 @@ fn example_05_participation_slippage() {
         stop_mult: 1.0,
         volume_ref: VolumeRef::ExecBar,
         regime_mult_normal: num(&config["mult"][regime]),
+        regime_mult_thin: 2.0,
+        regime_mult_vacuum: 4.0,
     };
     for (case, expected) in
         inputs["cases"].as_array().unwrap().iter().zip(expected["cases"].as_array().unwrap())

@@ -5,7 +5,7 @@ mod common;
 mod reference;
 
 use barloom::config::plan::*;
-use barloom::engine::api::{AttachedLevels, FillReason, OrderIntent, OrderStatus, Side};
+use barloom::engine::api::{Attached, AttachedLevels, FillReason, OrderIntent, OrderStatus, Side};
 use barloom::market::{Contract, Market, StepGrid};
 use common::{BAR_MS, Ohlcv, START_MS, SymbolBars, bare_plan, flat_slippage, market_from_bars, market_order};
 use reference::{RefInput, RefResult, RefSignal, RefSignals, run};
@@ -33,7 +33,10 @@ fn run_orders(bars: Vec<Option<Ohlcv>>, plan: &EnginePlan, intents: &[OrderInten
 }
 
 fn long_with(stop_loss_px: f64, take_profit_px: f64) -> OrderIntent {
-    OrderIntent { stop_loss_px, take_profit_px, ..market_order(0, 0, 0, Side::Buy, 1.0) }
+    OrderIntent {
+        attached: Attached { stop_loss_px, take_profit_px, ..Attached::NONE },
+        ..market_order(0, 0, 0, Side::Buy, 1.0)
+    }
 }
 
 /// `(bar, reason, price)` of every fill after the entry.
@@ -101,7 +104,10 @@ fn both_levels_in_one_bar_follow_the_bracket_policy() {
 #[test]
 fn the_latest_increase_sets_the_levels_it_carries() {
     // The add carries a stop only: the target of the first entry is kept, its stop replaced.
-    let add = OrderIntent { stop_loss_px: 99.0, ..market_order(1, 1, 0, Side::Buy, 1.0) };
+    let add = OrderIntent {
+        attached: Attached { stop_loss_px: 99.0, ..Attached::NONE },
+        ..market_order(1, 1, 0, Side::Buy, 1.0)
+    };
     let orders = [long_with(95.0, 105.0), add];
     let stopped = run_orders(vec![FLAT, FLAT, FLAT, bar(100.0, 100.0, 98.0, 98.0)], &bare_plan(), &orders);
     assert_eq!(exits(&stopped)[1..], [(3, FillReason::StopLoss, 99.0)]);
@@ -316,7 +322,8 @@ fn a_refused_distance_rejects_the_entry_and_still_closes_a_flip() {
 fn a_stopped_position_does_not_swell_the_flip() {
     let mut signals: RefSignals = vec![vec![RefSignal::default()]; 4];
     signals[0][0].long_entry = true;
-    signals[0][0].long_levels = AttachedLevels::Prices { stop_loss_px: 95.0, take_profit_px: NONE };
+    signals[0][0].long_levels =
+        AttachedLevels::Prices(Attached { stop_loss_px: 95.0, take_profit_px: NONE, ..Attached::NONE });
     signals[1][0].short_entry = true;
     let bars = vec![FLAT, FLAT, bar(90.0, 92.0, 88.0, 91.0), FLAT];
     let result = run_with(&market(contract(), bars), &bare_plan(), &signals, &[]);

@@ -1,6 +1,8 @@
 //! Worked examples 23, 24 and 25: performance metrics, PSR/DSR and PBO, by the pure functions and by the recorder.
 
-use barloom::engine::api::{Fill, FillReason, Liquidity, MarkRows, NO_ORDER, NO_TAG, Recorder, Side};
+use barloom::engine::api::{
+    Fill, FillFlags, FillReason, Liquidity, MarkRows, NO_ORDER, NO_TAG, Recorder, Side,
+};
 use barloom::market::TimeGrid;
 use barloom::reporting::overfit::{
     SharpeSample, deflated_sharpe, expected_max_sharpe, min_track_record, pbo_cscv, probabilistic_sharpe,
@@ -81,6 +83,8 @@ fn round_trip_fill(before: f64, after: f64, realized_usdt: f64) -> Fill {
         slippage_bps: 0.0,
         participation: f64::NAN,
         reason: FillReason::MarketEntry,
+        flags: FillFlags::default(),
+        regime: None,
         realized_usdt,
         position_before: before,
         position_after: after,

@@ -6,6 +6,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::spec::{
+    CapAppliesTo, EntryBeyondStop, FundingMissing, LiqCheck, LiqMode, MarginMode, OnMarginShort, TrailMode,
+    TrailSource, TrimOrder,
+};
+
 /// Everything the engine needs to know about one trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EnginePlan {
@@ -29,6 +34,14 @@ pub struct EnginePlan {
     pub funding: FundingPlan,
     /// No new entry after more than this many consecutive missing bars (semantics 1.6); 0: off.
     pub max_stale_bars: u32,
+    /// Initial and maintenance margin, liquidation and guard; `None`: none of them.
+    pub margin: Option<MarginPlan>,
+    /// Liquidity regimes in fills and permissions; `None`: every bar is NORMAL.
+    pub regimes: Option<RegimePlan>,
+    /// Fees by date, oldest first; before the first row and without rows the two rates above.
+    pub fee_table: Vec<FeeRow>,
+    /// Seed of what is drawn: fills by chance.
+    pub seed: u64,
     /// How often the accounting invariants of semantics 4.9 are checked.
     pub check_invariants: CheckInvariants,
 }
@@ -80,6 +93,10 @@ pub struct Slippage {
     pub volume_ref: VolumeRef,
     /// `R` of a NORMAL bar.
     pub regime_mult_normal: f64,
+    /// `R` of a THIN bar.
+    pub regime_mult_thin: f64,
+    /// `R` of a VACUUM bar.
+    pub regime_mult_vacuum: f64,
 }
 
 /// `slippage_costs.shape`.
@@ -113,6 +130,18 @@ pub struct ExecutionPlan {
     pub sequencing: Sequencing,
     /// Life of entries from rules and tables, in bars (at least 1).
     pub entry_ttl_bars: u32,
+    /// Largest share of a bar's volume that entries take; 0: no cap.
+    pub participation_cap_frac: f64,
+    /// Orders under that cap.
+    pub cap_applies_to: CapAppliesTo,
+    /// When a trailing stop moves.
+    pub trail_mode: TrailMode,
+    /// Price that a trailing stop follows.
+    pub trail_source: TrailSource,
+    /// An entry that opens beyond its own stop loss.
+    pub entry_beyond_stop: EntryBeyondStop,
+    /// Cancel a waiting order once the close is this far from that of its decision, fraction; 0: off.
+    pub stale_move_frac: f64,
     /// κ of semantics 2.4, `0..=1`.
     pub stop_overshoot: f64,
     /// Stop loss and take profit both reachable in one bar.
@@ -160,6 +189,8 @@ pub enum LimitRule {
     Through,
     /// Touching the limit is enough.
     Touch,
+    /// Trading through fills; touching fills the orders that a draw per order, of this probability, chooses.
+    TouchProb(f64),
 }
 
 /// `execution.tp_kind`.
@@ -189,6 +220,12 @@ pub struct FundingPlan {
     pub enabled: bool,
     /// Who pays at the boundary.
     pub boundary: FundingBoundary,
+    /// A settlement that the records lack (semantics 3.3).
+    pub missing: FundingMissing,
+    /// Entries are blocked from this long before a settlement until so long after it, both inclusive, ms.
+    pub window_ms: Option<(i64, i64)>,
+    /// Close before a settlement whose predicted cost exceeds this and the cost of a round trip, fraction; 0: off.
+    pub close_before_frac: f64,
 }
 
 /// `funding.boundary`.
@@ -196,6 +233,64 @@ pub struct FundingPlan {
 pub enum FundingBoundary {
     /// Positions held just before τ.
     HeldBefore,
+    /// Positions after the fills at the open of τ.
+    IncludeOpenFills,
+    /// Whichever of the two costs more; what would be received only by both.
+    Pessimistic,
+}
+
+/// Margin rules (semantics 4.5–4.8).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MarginPlan {
+    /// What stands behind a position.
+    pub mode: MarginMode,
+    /// Leverage of a symbol: the smaller of this and that of its notional's bracket.
+    pub max_leverage: f64,
+    /// Whether positions are liquidated.
+    pub liquidation: bool,
+    /// When that is checked.
+    pub liq_check: LiqCheck,
+    /// What a liquidation closes.
+    pub liq_mode: LiqMode,
+    /// Clearance fee where the contract has none, fraction of the liquidated notional.
+    pub liq_fee_frac: f64,
+    /// The guard.
+    pub guard: Option<MarginGuard>,
+    /// An opening that the margin does not cover.
+    pub on_short: OnMarginShort,
+}
+
+/// `margin.guard` (semantics 4.8).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MarginGuard {
+    /// Margin ratio above which nothing opens.
+    pub warn: f64,
+    /// Margin ratio above which positions are trimmed.
+    pub trim: f64,
+    /// Margin ratio that trimming aims at.
+    pub target: f64,
+    /// What is trimmed first.
+    pub order: TrimOrder,
+}
+
+/// What regimes do in the engine (semantics 7.3); their computation is the liquidity room's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RegimePlan {
+    /// VACUUM blocks openings.
+    pub vacuum_blocks_entries: bool,
+    /// Factor on the size of openings in THIN.
+    pub thin_size_mult: f64,
+}
+
+/// Fees from a date on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FeeRow {
+    /// First instant they hold, UTC ms.
+    pub from_ms: i64,
+    /// Maker fee, fraction; negative is a rebate.
+    pub maker_frac: f64,
+    /// Taker fee, fraction.
+    pub taker_frac: f64,
 }
 
 /// `general.check_invariants`.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use super::axes::Axis;
 use super::judge::amend;
 use super::keys;
-use super::plan::{EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, Sizing, Slippage};
+use super::plan::{
+    EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, MarginGuard, MarginPlan, RegimePlan,
+    Sizing, Slippage,
+};
 use super::spec::{FundingBoundarySpec, LimitRuleSpec, MarkSource, SignalKind, SizingMethod, Spec};
 use crate::Result;
 use crate::error::{BadInput, nearest};
@@ -39,18 +42,24 @@ impl Spec {
                 stop_mult: costs.stop_slippage_mult,
                 volume_ref: costs.volume_ref,
                 regime_mult_normal: costs.regime_mult_normal,
+                regime_mult_thin: costs.regime_mult_thin,
+                regime_mult_vacuum: costs.regime_mult_vacuum,
             },
             execution: ExecutionPlan {
                 sequencing: execution.sequencing,
                 entry_ttl_bars: execution.entry_ttl_bars,
+                participation_cap_frac: execution.participation_cap,
+                cap_applies_to: execution.cap_applies_to,
+                trail_mode: execution.trail_mode,
+                trail_source: execution.trail_source,
+                entry_beyond_stop: execution.entry_beyond_stop,
+                stale_move_frac: execution.stale_move,
                 stop_overshoot: execution.stop_overshoot,
                 bracket_policy: execution.bracket_policy,
                 limit_rule: match execution.limit_rule {
                     LimitRuleSpec::Through => LimitRule::Through,
                     LimitRuleSpec::Touch => LimitRule::Touch,
-                    LimitRuleSpec::TouchProb(_) => {
-                        return Err(refused("execution.limit_rule", execution.limit_rule));
-                    }
+                    LimitRuleSpec::TouchProb(p) => LimitRule::TouchProb(p),
                 },
                 tp_kind: execution.tp_kind,
                 clamp_to_bar: execution.clamp_to_bar,
@@ -63,16 +72,54 @@ impl Spec {
                 enabled: self.funding.enabled,
                 boundary: match self.funding.boundary {
                     FundingBoundarySpec::HeldBefore => FundingBoundary::HeldBefore,
-                    FundingBoundarySpec::IncludeOpenFills => {
-                        return Err(refused("funding.boundary", "include_open_fills"));
-                    }
-                    FundingBoundarySpec::Pessimistic => {
-                        return Err(refused("funding.boundary", "pessimistic"));
-                    }
+                    FundingBoundarySpec::IncludeOpenFills => FundingBoundary::IncludeOpenFills,
+                    FundingBoundarySpec::Pessimistic => FundingBoundary::Pessimistic,
                 },
+                missing: self.funding.missing,
+                window_ms: self.funding_window_ms(),
+                close_before_frac: frac(self.funding.close_before_bps),
             },
             max_stale_bars: self.universe.max_stale_bars,
+            margin: self.margin_plan(),
+            regimes: self.regime_plan(),
+            fee_table: Vec::new(),
+            seed: self.general.seed,
             check_invariants: self.general.check_invariants,
+        })
+    }
+
+    fn funding_window_ms(&self) -> Option<(i64, i64)> {
+        let funding = &self.funding;
+        let on = funding.window_blocks_entries && funding.window_pre_minutes >= 0;
+        let ms = |minutes: i32| i64::from(minutes) * 60_000;
+        on.then(|| (ms(funding.window_pre_minutes), ms(funding.window_post_minutes)))
+    }
+
+    fn margin_plan(&self) -> Option<MarginPlan> {
+        let margin = &self.margin;
+        let guard = margin.guard.then_some(MarginGuard {
+            warn: margin.mr_warn,
+            trim: margin.mr_trim,
+            target: margin.mr_target,
+            order: margin.trim_order,
+        });
+        (margin.liquidation || margin.guard).then_some(MarginPlan {
+            mode: margin.mode,
+            max_leverage: margin.max_leverage,
+            liquidation: margin.liquidation,
+            liq_check: margin.liq_check,
+            liq_mode: margin.liq_mode,
+            liq_fee_frac: margin.liq_fee_rate,
+            guard,
+            on_short: margin.on_margin_short,
+        })
+    }
+
+    fn regime_plan(&self) -> Option<RegimePlan> {
+        let regimes = &self.liquidity_regimes;
+        regimes.enabled.then_some(RegimePlan {
+            vacuum_blocks_entries: regimes.vacuum_blocks_entries,
+            thin_size_mult: regimes.thin_size_mult,
         })
     }
 

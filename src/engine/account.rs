@@ -218,6 +218,8 @@ impl Account {
             gross_usdt: &marks.gross,
             net_usdt: &marks.net,
             positions: &marks.positions,
+            initial_margin_usdt: &[],
+            maintenance_margin_usdt: &[],
         });
     }
     /// First bar of `bars` in which anything but marking can happen to this account.
@@ -318,7 +320,9 @@ impl Account {
     }
     pub(super) fn settles_funding(&self) -> bool {
         match self.plan.funding.boundary {
-            FundingBoundary::HeldBefore => self.plan.funding.enabled,
+            FundingBoundary::HeldBefore
+            | FundingBoundary::IncludeOpenFills
+            | FundingBoundary::Pessimistic => self.plan.funding.enabled,
         }
     }
     pub(super) fn checks(&self, last_bar_of_run: bool) -> bool {

@@ -6,9 +6,7 @@ use barloom_kernels::account::{RowMarks, mark_row};
 use super::account::{Account, Bar, for_each_bit};
 use super::calendar::last_close_before;
 use super::fill::Impact;
-use crate::events::{
-    AttachedLevels, FillReason, OrderIntent, OrderKind, OrderStatus, Recorder, Side, SignalTile,
-};
+use crate::events::{AttachedLevels, FillReason, OrderIntent, OrderStatus, Recorder, Side, SignalTile};
 use crate::execution::orders::{PendingOrder, Role, blank_order};
 use crate::portfolio::Lane;
 use crate::risk::{Balances, opening_notional_usdt};
@@ -224,8 +222,9 @@ impl Account {
                 order.tag = values.tag(bar.tile, bar.row, lane.symbol);
                 match values.attached_levels(bar.tile, bar.row, lane.symbol, side) {
                     AttachedLevels::Rejected(reason) => Err(reason),
-                    AttachedLevels::Prices { stop_loss_px, take_profit_px } => {
-                        (order.stop_loss_px, order.take_profit_px) = (stop_loss_px, take_profit_px);
+                    AttachedLevels::Prices(levels) => {
+                        (order.stop_loss_px, order.take_profit_px) =
+                            (levels.stop_loss_px, levels.take_profit_px);
                         Ok(())
                     }
                 }
@@ -318,7 +317,6 @@ impl Account {
         balances: Balances,
         recorder: &mut R,
     ) {
-        let OrderKind::Market = intent.kind;
         let lane = self.book.lane(intent.symbol as usize, 0);
         let role = if intent.reduce_only || intent.close_position { Role::Exit } else { Role::Entry };
         let mut order = PendingOrder {
@@ -327,8 +325,8 @@ impl Account {
             ttl_bars: intent.ttl_bars,
             closes_opposite: intent.close_position,
             qty: intent.qty,
-            stop_loss_px: intent.stop_loss_px,
-            take_profit_px: intent.take_profit_px,
+            stop_loss_px: intent.attached.stop_loss_px,
+            take_profit_px: intent.attached.take_profit_px,
             tag: intent.tag,
             ..blank_order(lane, intent.side, role)
         };

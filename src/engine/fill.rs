@@ -2,7 +2,7 @@
 
 use super::account::{Account, Bar};
 use crate::config::plan::VolumeRef;
-use crate::events::{Fill, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Side};
+use crate::events::{Fill, FillFlags, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Side};
 use crate::execution::pricing::{Priced, rounded_price, slippage_bps, slippage_factor};
 use crate::portfolio::Lane;
 
@@ -127,6 +127,8 @@ impl Account {
             slippage_bps: priced.slippage_bps,
             participation: priced.participation,
             reason,
+            flags: FillFlags::default(),
+            regime: None,
             realized_usdt: booked.realized_usdt,
             position_before: booked.position_before,
             position_after: booked.position_after,

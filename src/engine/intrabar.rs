@@ -52,8 +52,8 @@ fn target_reached(rules: &SymbolRules, side: Side, target_px: f64, price_px: f64
     let beyond = side.sign() * (rules.in_ticks(target_px) - rules.in_ticks(price_px));
     match rule {
         LimitRule::Touch => beyond >= 0.0,
-        LimitRule::Through if rules.tick.is_some() => beyond >= 1.0,
-        LimitRule::Through => beyond > 0.0,
+        LimitRule::Through | LimitRule::TouchProb(_) if rules.tick.is_some() => beyond >= 1.0,
+        LimitRule::Through | LimitRule::TouchProb(_) => beyond > 0.0,
     }
 }
 

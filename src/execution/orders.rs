@@ -59,6 +59,7 @@ impl PendingOrder {
             end_bar: end_bar as u32,
             symbol: self.lane.symbol as u32,
             kind: OrderKind::Market,
+            price_px: f64::NAN,
             side: self.side,
             qty: self.qty,
             ttl_bars: self.ttl_bars,

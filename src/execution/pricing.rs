@@ -24,7 +24,8 @@ pub struct Priced {
 /// use barloom::execution::pricing::slippage_bps;
 /// let model = Slippage {
 ///     shape: SlippageShape::Sqrt, a_bps: 1.0, b_bps: 30.0, min_bps: 0.5, max_bps: 200.0,
-///     stop_mult: 1.0, volume_ref: VolumeRef::ExecBar, regime_mult_normal: 1.0,
+///     stop_mult: 1.0, volume_ref: VolumeRef::ExecBar, regime_mult_normal: 1.0, regime_mult_thin: 2.0,
+///     regime_mult_vacuum: 4.0,
 /// };
 /// assert_eq!(slippage_bps(&model, 20.0, 2000.0, 1.0), (4.0, 0.01));
 /// ```

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::metrics::Metrics;
 use super::trial::TrialStats;
-use crate::events::{Fill, FundingPayment, MarkRows, OrderEnd, Recorder};
+use crate::events::{Fill, FundingPayment, Insurance, MarkRows, OrderEnd, Recorder};
 use crate::market::TimeGrid;
 
 /// Something that moved the account.
@@ -110,6 +110,9 @@ impl Recorder for RunRecorder {
     fn funding(&mut self, payment: &FundingPayment) {
         self.events.push(Event::Funding(*payment));
         self.stats.funding(payment);
+    }
+    fn insurance(&mut self, payment: &Insurance) {
+        self.stats.insurance(payment);
     }
     fn order_end(&mut self, end: &OrderEnd) {
         self.orders.push(*end);

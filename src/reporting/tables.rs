@@ -8,7 +8,7 @@ use super::episodes::reduces;
 use super::recorder::{Event, RunRecorder};
 use super::table::{Cells, Table};
 use super::trades::trades;
-use crate::events::{FillReason, Liquidity, NO_ORDER, NO_TAG, OrderKind, Side};
+use crate::events::{FillReason, Liquidity, NO_ORDER, NO_TAG, Side};
 use crate::market::Market;
 use crate::portfolio::Money;
 
@@ -243,19 +243,16 @@ fn orders<'a>(recorder: &RunRecorder, market: &'a Market) -> Table<'a> {
     let mut orders: Vec<_> = recorder.orders().iter().collect();
     orders.sort_by_key(|order| order.order_id);
     let grid = recorder.grid();
-    let kind = |kind: OrderKind| match kind {
-        OrderKind::Market => "market",
-    };
     let reason = |reason: &'static str| (!reason.is_empty()).then_some(reason);
     let life = |bars: u32| (bars > 0).then_some(i64::from(bars));
     Table::new()
         .with("order_id", Cells::Int(orders.iter().map(|o| Some(i64::from(o.order_id))).collect()))
         .with("ts", Cells::Time(orders.iter().map(|o| Some(grid.open_ms(o.bar as usize))).collect()))
         .with("symbol", Cells::Text(orders.iter().map(|o| symbol_name(market, o.symbol)).collect()))
-        .with("type", Cells::Text(orders.iter().map(|o| Some(kind(o.kind))).collect()))
+        .with("type", Cells::Text(orders.iter().map(|o| Some(o.kind.as_str())).collect()))
         .with("side", Cells::Text(orders.iter().map(|o| Some(o.side.as_str())).collect()))
         .with("qty", Cells::Float(orders.iter().map(|o| o.qty).collect()))
-        .with("price", Cells::Float(vec![f64::NAN; orders.len()]))
+        .with("price", Cells::Float(orders.iter().map(|o| o.price_px).collect()))
         .with("ttl_bars", Cells::Int(orders.iter().map(|o| life(o.ttl_bars)).collect()))
         .with("status", Cells::Text(orders.iter().map(|o| Some(o.status.as_str())).collect()))
         .with("reason", Cells::Text(orders.iter().map(|o| reason(o.reason)).collect()))

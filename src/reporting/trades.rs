@@ -5,7 +5,7 @@
 
 use super::episodes::{EpisodeBook, is_flip, reduces};
 use super::recorder::{Event, RunRecorder};
-use crate::events::{Fill, FillReason, NO_TAG, Side};
+use crate::events::{Fill, FillFlags, FillReason, NO_TAG, Side};
 use crate::market::Market;
 
 /// A closed position episode.
@@ -66,7 +66,7 @@ impl Draft {
             entry_usdt: qty * fill.price,
             max_qty: fill.position_after.abs(),
             tag: fill.tag,
-            entered_at_open: at_open(fill.reason),
+            entered_at_open: at_open(fill),
             averages: vec![(fill.bar as usize, fill.avg_entry_after)],
             ..Self::default()
         }
@@ -84,15 +84,22 @@ impl Draft {
 }
 
 /// Whether a fill happened at the open of its bar, so that the bar's range lies after it.
-fn at_open(reason: FillReason) -> bool {
-    match reason {
+fn at_open(fill: &Fill) -> bool {
+    match fill.reason {
         FillReason::MarketEntry
         | FillReason::MarketExit
+        | FillReason::LimitTaker
+        | FillReason::StopEntryGap
+        | FillReason::MarginTrim
+        | FillReason::FundingExit
         | FillReason::StopLossGap
         | FillReason::TakeProfitOpen
         | FillReason::TakeProfitMarketable
         | FillReason::Delist => true,
+        FillReason::Trail | FillReason::Liquidation => fill.flags.has(FillFlags::GAPPED),
         FillReason::StopLoss
+        | FillReason::LimitMaker
+        | FillReason::StopEntry
         | FillReason::StopLossEntryBar
         | FillReason::TakeProfit
         | FillReason::SeriesEnd

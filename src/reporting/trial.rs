@@ -11,7 +11,7 @@ use super::episodes::EpisodeBook;
 use super::metrics::{Metric, Metrics};
 use super::overfit::{SharpeSample, min_track_record, probabilistic_sharpe};
 use super::stats::{self, DAY_MS, DAYS_PER_YEAR};
-use crate::events::{Fill, FundingPayment, Liquidity, MarkRows, OrderEnd, Recorder};
+use crate::events::{Fill, FundingPayment, Insurance, Liquidity, MarkRows, OrderEnd, Recorder};
 use crate::market::TimeGrid;
 use crate::portfolio::Money;
 
@@ -269,6 +269,8 @@ impl Recorder for TrialStats {
         self.episodes.funding(payment);
     }
 
+    fn insurance(&mut self, _payment: &Insurance) {}
+
     fn order_end(&mut self, _end: &OrderEnd) {}
 
     fn marks(&mut self, rows: &MarkRows<'_>) {
@@ -318,6 +320,8 @@ mod tests {
                 gross_usdt: &zeros,
                 net_usdt: &zeros,
                 positions: &vec![0; chunk.len()],
+                initial_margin_usdt: &[],
+                maintenance_margin_usdt: &[],
             });
         }
     }

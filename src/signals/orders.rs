@@ -6,7 +6,7 @@ use std::path::Path;
 use super::SignalSource;
 use super::rows::{Row, Table, Tags};
 use crate::error::{BadInput, Result};
-use crate::events::{NO_TAG, OrderIntent, OrderKind, Side, SignalTile};
+use crate::events::{Attached, NO_GROUP, NO_TAG, OrderIntent, OrderKind, Side, SignalTile};
 use crate::market::{Market, Tile};
 
 const REQUIRED: &[&str] = &["ts", "symbol", "type", "side"];
@@ -96,11 +96,18 @@ fn read_intent(row: &Row<'_>, order_id: u32, market: &Market, tags: &mut Tags) -
         kind,
         side,
         qty: row.positive("qty")?.unwrap_or(f64::NAN),
-        stop_loss_px: row.positive("stop_loss")?.unwrap_or(f64::NAN),
-        take_profit_px: row.positive("take_profit")?.unwrap_or(f64::NAN),
+        price_px: f64::NAN,
+        limit_px: f64::NAN,
+        attached: Attached {
+            stop_loss_px: row.positive("stop_loss")?.unwrap_or(f64::NAN),
+            take_profit_px: row.positive("take_profit")?.unwrap_or(f64::NAN),
+            ..Attached::NONE
+        },
         ttl_bars: read_ttl(row)?.unwrap_or(u32::from(!(reduce_only || close_position))),
         reduce_only,
         close_position,
+        post_only: false,
+        oco_group: NO_GROUP,
         tag: tags.id(row, NO_TAG),
     })
 }

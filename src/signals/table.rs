@@ -6,7 +6,7 @@ use std::path::Path;
 use super::SignalSource;
 use super::rows::{Row, Table, Tags};
 use crate::error::{BadInput, Result};
-use crate::events::{AttachedLevels, NO_TAG, PointValues, Side, SignalTile};
+use crate::events::{Attached, AttachedLevels, NO_TAG, PointValues, Side, SignalTile};
 use crate::market::{Market, Tile};
 
 const REQUIRED: &[&str] = &["ts", "symbol", "side"];
@@ -98,7 +98,7 @@ impl PointValues for SignalTable {
     fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, _side: Side) -> AttachedLevels {
         let levels = self.find(tile, row, symbol).map(|s| (s.stop_loss_px, s.take_profit_px));
         let (stop_loss_px, take_profit_px) = levels.unwrap_or((f64::NAN, f64::NAN));
-        AttachedLevels::Prices { stop_loss_px, take_profit_px }
+        AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, ..Attached::NONE })
     }
 
     fn tag(&self, tile: &Tile<'_>, row: usize, symbol: usize) -> u32 {

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use barloom::config::plan::EnginePlan;
-use barloom::engine::api::{Fill, FundingPayment, MarkRows, OrderEnd, OrderIntent, Recorder, SignalTile};
+use barloom::engine::api::{
+    Fill, FundingPayment, Insurance, MarkRows, OrderEnd, OrderIntent, Recorder, SignalTile,
+};
 use barloom::engine::{RunOptions, run_account};
 use barloom::market::{Market, Tile};
 use barloom::signals::SignalSource;
@@ -44,6 +46,7 @@ impl Recorder for Notes {
             cash_usdt: payment.cash_usdt,
         });
     }
+    fn insurance(&mut self, _payment: &Insurance) {}
     fn order_end(&mut self, end: &OrderEnd) {
         self.0.orders.push(RefOrderEnd {
             order_id: end.order_id,

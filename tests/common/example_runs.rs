@@ -161,7 +161,7 @@ pub(crate) fn example_27_held_positions(run: Engine) {
         let px = |i: usize| num(&case["bar_ohlc"][i]);
         let market = one_symbol(0.1, vec![flat, flat, Some([px(0), px(1), px(2), px(3), 1e6])]);
         let mut entry = market_order(0, 0, 0, Side::Buy, 1.0);
-        entry.stop_loss_px = num(&held["stop"]);
+        entry.attached.stop_loss_px = num(&held["stop"]);
         let mut exit = market_order(1, 1, 0, Side::Sell, 1.0);
         exit.reduce_only = true;
         for (name, sequencing) in
@@ -194,7 +194,7 @@ pub(crate) fn example_27_stopped_in_the_entry_bar(run: Engine) {
     let before = Some([100.0, 100.0, 100.0, 100.0, 1e6]);
     let market = one_symbol(0.1, vec![before, Some([px(0), px(1), px(2), px(3), 1e6])]);
     let mut entry = market_order(0, 0, 0, Side::Buy, 1.0);
-    entry.stop_loss_px = 97.0;
+    entry.attached.stop_loss_px = 97.0;
     let result = run(&market, &bare_plan(), &[entry]);
     assert_eq!(result.fills[0].base_px, num(&expected["entry_bar"][0]["entry"]));
     assert_eq!(result.fills[1].base_px, num(&expected["entry_bar"][0]["base"]));
@@ -324,6 +324,8 @@ fn example_29_setting(inputs: &serde_json::Value) -> (Market, EnginePlan) {
         stop_mult: 1.0,
         volume_ref: VolumeRef::ExecBar,
         regime_mult_normal: 1.0,
+        regime_mult_thin: 2.0,
+        regime_mult_vacuum: 4.0,
     };
     let names: Vec<&String> = inputs["symbols"].as_object().unwrap().keys().collect();
     let symbols: Vec<SymbolBars> = names
@@ -362,8 +364,8 @@ fn example_29_orders() -> Vec<OrderIntent> {
     const BBB: usize = 1;
     const CCC: usize = 2;
     let with = |mut order: OrderIntent, stop_loss_px: f64, take_profit_px: f64, ttl_bars: u32| {
-        order.stop_loss_px = stop_loss_px;
-        order.take_profit_px = take_profit_px;
+        order.attached.stop_loss_px = stop_loss_px;
+        order.attached.take_profit_px = take_profit_px;
         order.ttl_bars = ttl_bars;
         order
     };

@@ -6,7 +6,7 @@ pub(crate) mod example_runs;
 pub(crate) mod random_market;
 
 use barloom::config::plan::*;
-use barloom::engine::api::{NO_TAG, OrderIntent, OrderKind, Side};
+use barloom::engine::api::{Attached, NO_GROUP, NO_TAG, OrderIntent, OrderKind, Side};
 use barloom::market::{
     Column, Contract, FundingRecord, FundingTape, Market, MarketPanels, Symbol, TimeGrid, lane_stride,
 };
@@ -106,6 +106,12 @@ pub(crate) fn bare_plan() -> EnginePlan {
         execution: ExecutionPlan {
             sequencing: Sequencing::Phased,
             entry_ttl_bars: 1,
+            participation_cap_frac: 0.0,
+            cap_applies_to: CapAppliesTo::Entries,
+            trail_mode: TrailMode::NextBar,
+            trail_source: TrailSource::Extreme,
+            entry_beyond_stop: EntryBeyondStop::FillAndStop,
+            stale_move_frac: 0.0,
             stop_overshoot: 0.0,
             bracket_policy: BracketPolicy::Pessimistic,
             limit_rule: LimitRule::Through,
@@ -116,8 +122,18 @@ pub(crate) fn bare_plan() -> EnginePlan {
             delist_haircut_frac: 0.005,
             delist_after_missing_bars: 96,
         },
-        funding: FundingPlan { enabled: true, boundary: FundingBoundary::HeldBefore },
+        funding: FundingPlan {
+            enabled: true,
+            boundary: FundingBoundary::HeldBefore,
+            missing: FundingMissing::None,
+            window_ms: None,
+            close_before_frac: 0.0,
+        },
         max_stale_bars: 8,
+        margin: None,
+        regimes: None,
+        fee_table: Vec::new(),
+        seed: 1,
         check_invariants: CheckInvariants::EveryBar,
     }
 }
@@ -133,6 +149,8 @@ pub(crate) fn flat_slippage(bps: f64) -> Slippage {
         stop_mult: 1.0,
         volume_ref: VolumeRef::ExecBar,
         regime_mult_normal: 1.0,
+        regime_mult_thin: 2.0,
+        regime_mult_vacuum: 4.0,
     }
 }
 
@@ -145,11 +163,14 @@ pub(crate) fn market_order(order_id: u32, bar: usize, symbol: usize, side: Side,
         kind: OrderKind::Market,
         side,
         qty,
-        stop_loss_px: f64::NAN,
-        take_profit_px: f64::NAN,
+        price_px: f64::NAN,
+        limit_px: f64::NAN,
+        attached: Attached::NONE,
         ttl_bars: 1,
         reduce_only: false,
         close_position: false,
+        post_only: false,
+        oco_group: NO_GROUP,
         tag: NO_TAG,
     }
 }

@@ -4,7 +4,7 @@
 //! none, big steps, funding at odd hours, wide bars. Prices of a ticked symbol are correctly rounded decimals.
 
 use barloom::config::plan::*;
-use barloom::engine::api::{AttachedLevels, NO_TAG, OrderIntent, OrderKind, Side};
+use barloom::engine::api::{Attached, AttachedLevels, NO_GROUP, NO_TAG, OrderIntent, OrderKind, Side};
 use barloom::market::{Contract, FundingRecord, FundingTape, Market, StepGrid};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -244,6 +244,7 @@ pub(crate) fn random_plan(dice: &mut Dice) -> EnginePlan {
         stop_mult: dice.pick(&[1.0, 1.0, 2.5]),
         volume_ref: dice.pick(&[VolumeRef::ExecBar, VolumeRef::Trailing, VolumeRef::MinExecTrailing]),
         regime_mult_normal: dice.pick(&[1.0, 1.0, 1.5]),
+        ..plan.slippage
     };
     plan.execution = ExecutionPlan {
         sequencing: dice.pick(&[Sequencing::Phased, Sequencing::Phased, Sequencing::StopsFirstBar]),
@@ -257,6 +258,7 @@ pub(crate) fn random_plan(dice: &mut Dice) -> EnginePlan {
         end_of_run: dice.pick(&[EndOfRun::Mark, EndOfRun::Close]),
         delist_haircut_frac: dice.pick(&[0.0, 0.005, 0.03]),
         delist_after_missing_bars: dice.pick(&[2, 5, 10, 96]),
+        ..plan.execution
     };
     plan.funding.enabled = dice.chance(0.8);
     plan.max_stale_bars = dice.pick(&[0, 1, 3, 8]);
@@ -288,7 +290,7 @@ fn random_attached(dice: &mut Dice, close_px: f64, side: Side, tick: Option<Step
         return AttachedLevels::Rejected(dice.pick(&["stop_distance", "take_profit_distance"]));
     }
     let (stop_loss_px, take_profit_px) = random_levels(dice, close_px, side, tick);
-    AttachedLevels::Prices { stop_loss_px, take_profit_px }
+    AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, ..Attached::NONE })
 }
 
 /// Random rule levels: at present bars only, since a rule is false where a value is missing.
@@ -370,11 +372,14 @@ fn random_intent(dice: &mut Dice, market: &Market, bar: usize, symbol: usize) ->
         kind: OrderKind::Market,
         side,
         qty,
-        stop_loss_px,
-        take_profit_px,
+        price_px: f64::NAN,
+        limit_px: f64::NAN,
+        attached: Attached { stop_loss_px, take_profit_px, ..Attached::NONE },
         ttl_bars: if reduce_only || close_position { 0 } else { dice.pick(&[1, 1, 2, 4, 0]) },
         reduce_only,
         close_position,
+        post_only: false,
+        oco_group: NO_GROUP,
         tag: NO_TAG,
     }
 }

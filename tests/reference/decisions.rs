@@ -1,7 +1,7 @@
 //! From signals and intents to admitted orders, at the close of a bar (contract 4; semantics 1.6, 2.10, 5.8).
 
 use barloom::config::plan::{Sizing, SizingEquity};
-use barloom::engine::api::{AttachedLevels, OrderIntent, OrderStatus, Side};
+use barloom::engine::api::{Attached, AttachedLevels, OrderIntent, OrderStatus, Side};
 
 use super::decimal::Decimal;
 use super::engine::{Engine, Order, Size};
@@ -123,7 +123,7 @@ impl Engine<'_> {
         self.admit_symbol(bar, order.symbol)?;
         match levels {
             AttachedLevels::Rejected(reason) => return Err(reason),
-            AttachedLevels::Prices { stop_loss_px, take_profit_px } => {
+            AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, .. }) => {
                 self.attach(order, stop_loss_px, take_profit_px);
             }
         }
@@ -149,7 +149,7 @@ impl Engine<'_> {
             take_profit_px: None,
             opening_refused: None,
         };
-        self.attach(&mut order, intent.stop_loss_px, intent.take_profit_px);
+        self.attach(&mut order, intent.attached.stop_loss_px, intent.attached.take_profit_px);
         let admitted =
             if intent.close_position { Ok(()) } else { self.size_intent(bar, &mut order, intent, equity) };
         self.submit(bar, order, admitted);

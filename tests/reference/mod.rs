@@ -18,7 +18,7 @@ mod engine;
 pub(crate) mod prices;
 
 use barloom::config::plan::EnginePlan;
-use barloom::engine::api::{AttachedLevels, FillReason, Liquidity, OrderIntent, OrderStatus, Side};
+use barloom::engine::api::{Attached, AttachedLevels, FillReason, Liquidity, OrderIntent, OrderStatus, Side};
 use barloom::market::Market;
 use std::ops::Range;
 
@@ -35,7 +35,11 @@ pub(crate) struct RefSignal {
 
 impl Default for RefSignal {
     fn default() -> Self {
-        let none = AttachedLevels::Prices { stop_loss_px: f64::NAN, take_profit_px: f64::NAN };
+        let none = AttachedLevels::Prices(Attached {
+            stop_loss_px: f64::NAN,
+            take_profit_px: f64::NAN,
+            ..Attached::NONE
+        });
         Self {
             long_entry: false,
             long_exit: false,

@@ -68,6 +68,8 @@ impl Account {
             fee_frac,
             rows: Default::default(),
             positions: vec![],
+            initial_margin_usdt: &[],
+            maintenance_margin_usdt: &[],
         }
     }
     pub(crate) fn fill(&mut self, bar: usize, symbol: usize, signed_qty: f64, price: f64) -> Fill {
@@ -151,6 +153,8 @@ impl Account {
             gross_usdt: gross,
             net_usdt: net,
             positions: &self.positions,
+            initial_margin_usdt: &[],
+            maintenance_margin_usdt: &[],
         }
     }
 }
@@ -186,6 +190,7 @@ pub(crate) fn example_8() -> (Market, RunRecorder) {
         end_bar: 3,
         symbol: 0,
         kind: OrderKind::Market,
+        price_px: f64::NAN,
         side: Side::Sell,
         qty: f64::NAN,
         ttl_bars: 1,
@@ -199,6 +204,7 @@ pub(crate) fn example_8() -> (Market, RunRecorder) {
         end_bar: 1,
         symbol: 0,
         kind: OrderKind::Market,
+        price_px: f64::NAN,
         side: Side::Buy,
         qty: 2.0,
         ttl_bars: 0,

@@ -152,6 +152,8 @@ fn broken_books_are_found() {
             gross_usdt: &marks.gross_usdt,
             net_usdt: &marks.net_usdt,
             positions: &marks.positions,
+            initial_margin_usdt: &[],
+            maintenance_margin_usdt: &[],
         });
         check_invariants(&recorder, &market, true)
     };

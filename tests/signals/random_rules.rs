@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use barloom::engine::api::{AttachedLevels, Side};
+use barloom::engine::api::{Attached, AttachedLevels, Side};
 use barloom::market::Market;
 use barloom::signals::{RuleTexts, SignalSource, compile, feature_columns, parse_expr, parse_rules};
 use proptest::prelude::*;
@@ -238,9 +238,9 @@ proptest! {
                         } else if profit.is_nan() || profit <= 0.0 {
                             AttachedLevels::Rejected("take_profit_distance")
                         } else if side == Side::Buy {
-                            AttachedLevels::Prices { stop_loss_px: close - stop, take_profit_px: close + profit }
+                            AttachedLevels::Prices(Attached { stop_loss_px: close - stop, take_profit_px: close + profit, ..Attached::NONE })
                         } else {
-                            AttachedLevels::Prices { stop_loss_px: close + stop, take_profit_px: close - profit }
+                            AttachedLevels::Prices(Attached { stop_loss_px: close + stop, take_profit_px: close - profit, ..Attached::NONE })
                         };
                         let found = values.attached_levels(tile, row, symbol, side);
                         if found != expected {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use barloom::engine::api::{AttachedLevels, NO_TAG, OrderKind, Side};
+use barloom::engine::api::{Attached, AttachedLevels, NO_TAG, OrderKind, Side};
 use barloom::market::Market;
 use barloom::signals::{SignalSource, read_orders, read_table};
 
@@ -57,9 +57,9 @@ fn orders_are_read_from_csv() {
         ]
     );
     let buy = &table.intents[2];
-    assert_eq!((buy.kind, buy.symbol, buy.qty, buy.stop_loss_px), (OrderKind::Market, 0, 1.5, 0.9));
-    assert!(buy.take_profit_px.is_nan() && table.intents[1].qty.is_nan());
-    assert_eq!(table.intents[0].take_profit_px, 2.0);
+    assert_eq!((buy.kind, buy.symbol, buy.qty, buy.attached.stop_loss_px), (OrderKind::Market, 0, 1.5, 0.9));
+    assert!(buy.attached.take_profit_px.is_nan() && table.intents[1].qty.is_nan());
+    assert_eq!(table.intents[0].attached.take_profit_px, 2.0);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn signals_are_read_with_their_prices_and_tags() {
             table.step(&market, tile);
             let values = table.trial(0).values.unwrap();
             for row in 0..tile.rows {
-                let AttachedLevels::Prices { stop_loss_px, take_profit_px } =
+                let AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, .. }) =
                     values.attached_levels(tile, row, 0, Side::Buy)
                 else {
                     panic!("a table rejects nothing");

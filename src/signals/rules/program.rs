@@ -11,7 +11,7 @@ use super::eval::Evaluator;
 use super::fault::Fault;
 use super::graph::{Graph, NodeId, Op};
 use crate::error::Result;
-use crate::events::{AttachedLevels, PointValues, Side, SignalTile};
+use crate::events::{Attached, AttachedLevels, PointValues, Side, SignalTile};
 use crate::market::{Market, Tile};
 use crate::signals::SignalSource;
 
@@ -218,7 +218,7 @@ impl PointValues for TrialDistances {
         let Some(take_profit_px) = away(self.take_profit, side.sign()) else {
             return AttachedLevels::Rejected("take_profit_distance");
         };
-        AttachedLevels::Prices { stop_loss_px, take_profit_px }
+        AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, ..Attached::NONE })
     }
 }
 
