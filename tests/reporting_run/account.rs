@@ -68,8 +68,6 @@ impl Account {
             fee_frac,
             rows: Default::default(),
             positions: vec![],
-            initial_margin_usdt: &[],
-            maintenance_margin_usdt: &[],
         }
     }
     pub(crate) fn fill(&mut self, bar: usize, symbol: usize, signed_qty: f64, price: f64) -> Fill {
@@ -107,6 +105,8 @@ impl Account {
             } else {
                 FillReason::MarketEntry
             },
+            flags: FillFlags::default(),
+            regime: None,
             realized_usdt,
             position_before: q,
             position_after: after,
