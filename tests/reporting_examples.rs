@@ -65,6 +65,8 @@ fn daily_account(equity: &[f64], trade_pnl: &[f64]) -> Metrics {
         gross_usdt: &zeros,
         net_usdt: &zeros,
         positions: &vec![0; bars],
+        initial_margin_usdt: &[],
+        maintenance_margin_usdt: &[],
     });
     stats.finish()
 }

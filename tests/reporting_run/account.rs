@@ -1,7 +1,7 @@
 //! The scripted account: one market, one set of books by the rules of semantics 4.2, as short as they can be.
 
 use barloom::engine::api::{
-    Fill, FillReason, FundingPayment, Liquidity, MarkRows, NO_ORDER, NO_TAG, OrderEnd, OrderKind,
+    Fill, FillFlags, FillReason, FundingPayment, Liquidity, MarkRows, NO_ORDER, NO_TAG, OrderEnd, OrderKind,
     OrderStatus, Recorder, Side,
 };
 use barloom::market::{Contract, FundingTape, Market, MarketPanels, Symbol, TimeGrid, lane_stride};
