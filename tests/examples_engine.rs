@@ -8,7 +8,7 @@ use barloom::engine::api::Side;
 use barloom::execution::pricing::{StopHit, slippage_bps, stop_hit, taker_price};
 use barloom::execution::rules::SymbolRules;
 use barloom::market::{Contract, StepGrid};
-use barloom::portfolio::Book;
+use barloom::portfolio::{Book, Lane};
 use common::engine_run::run_orders;
 use common::{assert_near, example, example_runs, num, side_of};
 
@@ -106,8 +106,8 @@ fn example_07_tick_step_rounding() {
 #[test]
 fn example_08_partial_close_fees_flip() {
     let (inputs, expected) = example("08_partial_close_fees_flip");
-    let mut book = Book::new(1, 1, 8, &[num(&inputs["initial_wallet"])]);
-    let lane = book.lane(0, 0);
+    let mut book = Book::new(1, 8, num(&inputs["initial_wallet"]));
+    let lane = Lane::of(0);
     let fills = inputs["fills"].as_array().unwrap();
     for (fill, expected) in fills.iter().zip(expected["rows"].as_array().unwrap()) {
         let (dq, px) = (num(&fill["dq"]), num(&fill["price"]));
@@ -119,15 +119,15 @@ fn example_08_partial_close_fees_flip() {
         assert_near("fee", fee, num(&expected["fee"]));
         assert_near("qty", booked.position_after, num(&expected["qty"]));
         assert_near("avg_entry", booked.avg_entry_after, num(&expected["avg_entry"]));
-        assert_near("wallet", book.wallet[0].value(), num(&expected["wallet"]));
+        assert_near("wallet", book.wallet.value(), num(&expected["wallet"]));
         assert_near("unrealised", unrealized, num(&expected["unrealised"]));
-        assert_near("equity", book.wallet[0].value() + unrealized, num(&expected["equity"]));
-        assert_near("cash_form", book.cash[0].value(), num(&expected["cash_form"]));
-        assert_near("cash_form equity", book.cash[0].value() + qty * px, num(&expected["equity"]));
+        assert_near("equity", book.wallet.value() + unrealized, num(&expected["equity"]));
+        assert_near("cash_form", book.cash.value(), num(&expected["cash_form"]));
+        assert_near("cash_form equity", book.cash.value() + qty * px, num(&expected["equity"]));
         let side = if qty > 0.0 { Side::Buy } else { Side::Sell };
         let held = if side == Side::Buy { &book.held_long } else { &book.held_short };
         assert_eq!(held[0], u64::from(qty != 0.0));
-        book.check(0, |_| px);
+        book.check(|_| px);
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use barloom_kernels::account::mark_rows;
 
 use super::calendar::{Listings, SeriesEnd};
-use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingBoundary, Sequencing, Slippage};
+use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, Sequencing, Slippage};
 use crate::events::{MarkRows, OrderIntent, Recorder, Side, SignalTile};
 use crate::execution::levels::Levels;
 use crate::execution::orders::OrderQueue;
@@ -43,7 +43,18 @@ impl<'m> Venue<'m> {
     }
 }
 
-/// One bar: the venue, the columns of its tile, and the trailing volume where slippage needs one.
+/// What an account reads of a tile.
+#[derive(Clone, Copy)]
+pub struct TileFeed<'t> {
+    /// The bars.
+    pub tile: &'t Tile<'t>,
+    /// Rows of [`crate::execution::volume::TrailingVolume`], where [`Account::needs_trailing_volume`].
+    pub trailing_volume: Option<&'t [f64]>,
+    /// The trial's signals.
+    pub signals: SignalTile<'t>,
+}
+
+/// One bar: the venue and the tile it lies in.
 #[derive(Clone, Copy)]
 pub(super) struct Bar<'t> {
     pub(super) venue: &'t Venue<'t>,
@@ -66,6 +77,9 @@ impl Bar<'_> {
     pub(super) fn is_tradable(&self, symbol: usize) -> bool {
         self.tile.bit(self.tile.tradable, self.row, symbol)
     }
+    pub(super) fn open_ms(&self) -> i64 {
+        self.venue.market.grid.open_ms(self.bar)
+    }
 }
 
 /// One account: its state, what waits, and the scratch of a tile.
@@ -79,7 +93,12 @@ pub struct Account {
     series_ends_at: usize,
     pub(super) delistings_at: usize,
     pub(super) funding_at: usize,
+    /// Fee row in force; its rates are in the plan.
+    fee_at: usize,
+    /// What fills took of a bar's volume; empty where slippage does not depend on it.
     pub(super) consumed: Vec<Consumed>,
+    /// Steps that count against the participation cap; empty without a cap.
+    pub(super) capped: Vec<Consumed>,
     pub(super) fixed_slippage: FixedSlippage,
     // Scratch: rebuilt every bar or tile.
     /// Carried positions whose levels the bar may touch.
@@ -90,6 +109,14 @@ pub struct Account {
     pub(super) opened: Vec<u64>,
     /// Take profits that were set at this open.
     pub(super) fresh_target: Vec<u64>,
+    /// Positions that changed inside this bar.
+    pub(super) changed_inside: Vec<u64>,
+    /// Positions that an order opened or increased inside this bar.
+    pub(super) entered_inside: Vec<u64>,
+    /// Bar in which each position began.
+    pub(super) began_bar: Vec<u32>,
+    /// Funding that waits for the fills of the open: record and amount on the position before.
+    pub(super) late_funding: Vec<(usize, f64)>,
     pub(super) marks: MarkBuffers,
 }
 
@@ -143,24 +170,29 @@ impl Account {
     pub fn new(venue: &Venue<'_>, plan: &EnginePlan) -> Self {
         let market = venue.market;
         let (symbols, lanes) = (market.symbols.len(), market.lanes());
-        let book = Book::new(1, symbols, lanes, &[plan.initial_capital_usdt]);
+        let book = Book::new(symbols, lanes, plan.initial_capital_usdt);
         let words = book.words();
+        let of_bar =
+            |wanted: bool| vec![Consumed { bar: u32::MAX, qty: 0.0 }; if wanted { lanes } else { 0 }];
         Self {
-            orders: OrderQueue::new(words, 1, symbols.max(16)),
-            levels: Levels::new(lanes),
+            orders: OrderQueue::new(words, symbols.max(16)),
+            levels: Levels::new(lanes, words),
             series_ends: venue.listings.series_ends(market, &venue.run, &plan.execution),
             series_ends_at: 0,
             delistings_at: venue.listings.delistings.partition_point(|&(bar, _)| bar < venue.run.start),
             funding_at: market.funding.first_from(venue.run.start),
-            consumed: vec![
-                Consumed { bar: u32::MAX, qty: 0.0 };
-                if plan.slippage.b_bps == 0.0 { 0 } else { lanes }
-            ],
+            fee_at: 0,
+            consumed: of_bar(plan.slippage.b_bps != 0.0),
+            capped: of_bar(plan.execution.participation_cap_frac > 0.0),
             fixed_slippage: FixedSlippage::of(&plan.slippage),
             touched: vec![0; words],
             increased: vec![0; words],
             opened: vec![0; words],
             fresh_target: vec![0; words],
+            changed_inside: vec![0; words],
+            entered_inside: vec![0; words],
+            began_bar: vec![0; lanes],
+            late_funding: Vec::new(),
             marks: MarkBuffers::default(),
             plan: plan.clone(),
             book,
@@ -174,14 +206,9 @@ impl Account {
     ///
     /// # Panics
     /// When the trailing volume is needed and not given, or an invariant of semantics 4.9 does not hold.
-    pub fn step_tile<R: Recorder>(
-        &mut self,
-        venue: &Venue<'_>,
-        tile: &Tile<'_>,
-        trailing_volume: Option<&[f64]>,
-        signals: &SignalTile<'_>,
-        recorder: &mut R,
-    ) {
+    pub fn step_tile<R: Recorder>(&mut self, venue: &Venue<'_>, feed: &TileFeed<'_>, recorder: &mut R) {
+        let TileFeed { tile, trailing_volume, signals } = feed;
+        let trailing_volume = *trailing_volume;
         assert!(
             trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
             "trailing volume is needed"
@@ -204,6 +231,7 @@ impl Account {
                     Bar { venue, tile, trailing_volume, row, bar: number, mark_at: number - first, is_last };
                 self.open_phase(&bar, recorder);
                 self.open_instant(&bar, recorder);
+                self.settle_late_funding(&bar, recorder);
                 self.intrabar(&bar, recorder);
                 self.close_phase(&bar, signals, &mut intents, recorder);
                 number += 1;
@@ -287,7 +315,7 @@ impl Account {
         let at = bars.start - first..bars.end - first;
         let rows = bars.start - tile.bar0..bars.end - tile.bar0;
         let marks = &mut self.marks;
-        let (book, wallet) = (&self.book, self.book.wallet[0].value());
+        let (book, wallet) = (&self.book, self.book.wallet.value());
         let (unrealized, gross) = (&mut marks.unrealized[at.clone()], &mut marks.gross[at.clone()]);
         let net = &mut marks.net[at.clone()];
         if book.open_positions() == 0 {
@@ -304,6 +332,14 @@ impl Account {
         marks.wallet[at.clone()].fill(wallet);
         marks.positions[at].fill(book.open_positions());
     }
+    /// Brings the fees in force at a time into the plan (semantics 3.1).
+    #[inline]
+    pub(super) fn update_fees(&mut self, now_ms: i64) {
+        while let Some(row) = self.plan.fee_table.get(self.fee_at).filter(|row| row.from_ms <= now_ms) {
+            (self.plan.maker_fee_frac, self.plan.taker_fee_frac) = (row.maker_frac, row.taker_frac);
+            self.fee_at += 1;
+        }
+    }
     /// The next symbol whose series is settled at the close of this bar.
     #[inline]
     pub(super) fn next_series_end(&mut self, bar: usize) -> Option<SeriesEnd> {
@@ -317,13 +353,6 @@ impl Account {
     }
     pub(super) fn closes_at_end(&self) -> bool {
         self.plan.execution.end_of_run == EndOfRun::Close
-    }
-    pub(super) fn settles_funding(&self) -> bool {
-        match self.plan.funding.boundary {
-            FundingBoundary::HeldBefore
-            | FundingBoundary::IncludeOpenFills
-            | FundingBoundary::Pessimistic => self.plan.funding.enabled,
-        }
     }
     pub(super) fn checks(&self, last_bar_of_run: bool) -> bool {
         match self.plan.check_invariants {

@@ -5,9 +5,12 @@ use barloom_kernels::account::{RowMarks, mark_row};
 
 use super::account::{Account, Bar, for_each_bit};
 use super::calendar::last_close_before;
-use super::fill::Impact;
-use crate::events::{AttachedLevels, FillReason, OrderIntent, OrderStatus, Recorder, Side, SignalTile};
-use crate::execution::orders::{PendingOrder, Role, blank_order};
+use super::fill::{Impact, TakerClose};
+use crate::events::{
+    AttachedLevels, FillFlags, FillReason, NO_GROUP, OrderIntent, OrderKind, OrderStatus, Recorder, Side,
+    SignalTile,
+};
+use crate::execution::orders::{Extra, PendingOrder, Role, Stage};
 use crate::portfolio::Lane;
 use crate::risk::{Balances, opening_notional_usdt};
 
@@ -43,9 +46,13 @@ impl Account {
             let haircut = self.plan.execution.delist_haircut_frac;
             self.settle(bar, end.symbol, end.last_close_px, haircut, FillReason::SeriesEnd, recorder);
         }
+        if self.levels.any() {
+            self.update_trails(bar);
+        }
+        self.forget_bar();
         let balances = self.mark(bar);
         if self.checks(bar.is_last) {
-            self.book.check(0, |symbol| bar.px(bar.tile.mark, symbol));
+            self.book.check(|symbol| bar.px(bar.tile.mark, symbol));
         }
         self.decide_masks(bar, signals, balances, recorder);
         while let Some((intent, rest)) =
@@ -63,7 +70,7 @@ impl Account {
     /// Marks all positions and remembers the bar's balances.
     #[inline]
     fn mark(&mut self, bar: &Bar<'_>) -> Balances {
-        let wallet = self.book.wallet[0].value();
+        let wallet = self.book.wallet.value();
         let positions = self.book.open_positions();
         let row = if positions == 0 {
             RowMarks::default()
@@ -88,11 +95,26 @@ impl Account {
             return;
         }
         for at in 0..self.orders.len() {
-            if let Some(order) = self.orders.get(at).filter(|order| order.expires_at_close_of(bar.bar)) {
+            let Some(order) = self.orders.get(at) else { continue };
+            if order.expires_at_close_of(bar.bar) {
                 self.end_order(at, &order, bar, OrderStatus::Expired, "ttl", recorder);
+            } else if self.has_moved_away(bar, &order) {
+                self.end_order(at, &order, bar, OrderStatus::Cancelled, "stale_move", recorder);
             }
         }
         self.orders.compact();
+    }
+    /// Whether price has moved too far from the close of an opening order's decision (semantics 2.9).
+    #[inline]
+    fn has_moved_away(&self, bar: &Bar<'_>, order: &PendingOrder) -> bool {
+        let limit = self.plan.execution.stale_move_frac;
+        if limit == 0.0 || order.role == Role::Exit {
+            return false;
+        }
+        let symbol = order.symbol as usize;
+        let close = bar.px(bar.tile.close, symbol);
+        let reference = last_close_before(bar.venue.market, symbol, order.decided_bar as usize + 1);
+        (close / reference - 1.0).abs() > limit
     }
     /// What still waits stays open; with `end_of_run = close` every position is closed at its last close, with taker
     /// fee and slippage, and marked again.
@@ -107,15 +129,19 @@ impl Account {
             return;
         }
         for word in 0..self.book.words() {
-            for_each_bit(self.book.held_long[word] | self.book.held_short[word], |bit| {
-                let lane = self.book.lane_of_bit(word, bit);
+            for_each_bit(self.book.held(word), |bit| {
+                let lane = Lane::of_bit(word, bit);
                 let base = self.close_px(bar, lane.symbol);
-                self.close_taker(bar, lane, base, Impact::Market, FillReason::EndOfRun, recorder);
+                let (impact, reason, bound_px) = (Impact::Market, FillReason::EndOfRun, f64::NAN);
+                let flags = FillFlags::default()
+                    .with(FillFlags::STALE_MARK, bar.px(bar.tile.close, lane.symbol).is_nan());
+                let close = TakerClose { base_px: base, impact, reason, flags, bound_px, capped: false };
+                self.close_taker(bar, lane, close, recorder);
             });
         }
         self.mark(bar);
         if self.checks(true) {
-            self.book.check(0, |symbol| bar.px(bar.tile.mark, symbol));
+            self.book.check(|symbol| bar.px(bar.tile.mark, symbol));
         }
     }
     /// Close of this bar, or the last one before it; `NaN` before the symbol's first bar.
@@ -143,7 +169,7 @@ impl Account {
             let Acts { exit, enter_long, enter_short, .. } = acts;
             let act = exit | enter_long | enter_short;
             for_each_bit(act, |bit| {
-                let lane = self.book.lane_of_bit(word, bit);
+                let lane = Lane::of_bit(word, bit);
                 if exit & lane.bit != 0 {
                     self.decide_exit(bar, lane, recorder);
                 } else {
@@ -179,7 +205,8 @@ impl Account {
     fn withdraw<R: Recorder>(&mut self, bar: &Bar<'_>, word: usize, bits: u64, recorder: &mut R) {
         for at in 0..self.orders.len() {
             let Some(order) = self.orders.get(at) else { continue };
-            if order.role == Role::Entry && order.lane.word == word && order.lane.bit & bits != 0 {
+            let lane = order.lane();
+            if order.role == Role::Entry && lane.word == word && lane.bit & bits != 0 {
                 self.end_order(at, &order, bar, OrderStatus::Cancelled, "opposite_signal", recorder);
             }
         }
@@ -189,14 +216,14 @@ impl Account {
     fn decide_exit<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, recorder: &mut R) {
         let (side, steps) = self.closing(lane);
         let order = PendingOrder {
-            order_id: self.orders.take_id(lane.account),
+            order_id: self.orders.take_id(),
             decided_bar: bar.bar as u32,
             closes_opposite: true,
             steps,
-            qty: self.book.qty[lane.index].abs(),
-            ..blank_order(lane, side, Role::Exit)
+            qty: self.book.qty[lane.symbol].abs(),
+            ..PendingOrder::blank(lane.symbol, side, Role::Exit)
         };
-        self.submit(bar, order, None, recorder);
+        self.submit(bar, order, Extra::NONE, None, recorder);
     }
     /// An entry of a level signal: closes what stands against it, and opens a new position on top.
     #[inline]
@@ -210,12 +237,13 @@ impl Account {
         recorder: &mut R,
     ) {
         let mut order = PendingOrder {
-            order_id: self.orders.take_id(lane.account),
+            order_id: self.orders.take_id(),
             decided_bar: bar.bar as u32,
             ttl_bars: self.plan.execution.entry_ttl_bars,
             closes_opposite: true,
-            ..blank_order(lane, side, Role::Entry)
+            ..PendingOrder::blank(lane.symbol, side, Role::Entry)
         };
+        let mut extra = Extra::NONE;
         let levels = match signals.values {
             None => Ok(()),
             Some(values) => {
@@ -225,6 +253,7 @@ impl Account {
                     AttachedLevels::Prices(levels) => {
                         (order.stop_loss_px, order.take_profit_px) =
                             (levels.stop_loss_px, levels.take_profit_px);
+                        (extra.trail_px, extra.activation_px) = (levels.trail_px, levels.activation_px);
                         Ok(())
                     }
                 }
@@ -234,7 +263,9 @@ impl Account {
         let sized = self.opening_price(bar, lane.symbol).and_then(|close| {
             levels?;
             let steps = self.sized_steps(bar, lane.symbol, close, balances)?;
-            bar.venue.rules[lane.symbol].opening_rejection(grid.value(steps), close).map_or(Ok(steps), Err)
+            bar.venue.rules[lane.symbol]
+                .opening_rejection(grid.value(steps), close, order.kind)
+                .map_or(Ok(steps), Err)
         });
         if let Ok(steps) = sized {
             order.steps = steps;
@@ -242,7 +273,7 @@ impl Account {
                 order.qty = grid.value(steps + self.steps_against(lane, side));
             }
         }
-        self.submit(bar, order, sized.err(), recorder);
+        self.submit(bar, order, extra, sized.err(), recorder);
     }
     /// The close an opening refers to, or why there can be none (semantics 1.6, 1.7).
     #[inline]
@@ -289,25 +320,35 @@ impl Account {
         &mut self,
         bar: &Bar<'_>,
         mut order: PendingOrder,
+        extra: Extra,
         refused: Option<&'static str>,
         recorder: &mut R,
     ) {
         let (status, reason) = match refused {
             _ if bar.is_last => (OrderStatus::NeverActive, "end_of_run"),
-            None => return self.orders.push(order),
+            None => return self.push(order, extra),
             Some(reason) => {
-                let against = self.steps_against(order.lane, order.side);
+                let against = self.steps_against(order.lane(), order.side);
                 let opens_too = order.closes_opposite || order.steps > against;
                 if order.role == Role::Entry && opens_too && against > 0.0 {
                     order.opening_refused = reason;
-                    return self.orders.push(order);
+                    return self.push(order, extra);
                 }
                 (OrderStatus::Rejected, reason)
             }
         };
         if R::WANTS_ORDERS {
-            recorder.order_end(&order.end(bar.bar, status, reason));
+            recorder.order_end(&order.end(extra.price_px, bar.bar, status, reason));
         }
+    }
+    #[inline]
+    fn push(&mut self, mut order: PendingOrder, extra: Extra) {
+        // NaN is not equal to itself: what differs from nothing is a number somewhere.
+        let plain = order.kind == OrderKind::Market && extra.trail_px.is_nan() && extra.oco_group == NO_GROUP;
+        if !plain {
+            order.extra = self.orders.keep_extra(extra);
+        }
+        self.orders.push(order);
     }
     /// An explicit order, whose quantity is meant as it stands.
     fn decide_intent<R: Recorder>(
@@ -317,26 +358,45 @@ impl Account {
         balances: Balances,
         recorder: &mut R,
     ) {
-        let lane = self.book.lane(intent.symbol as usize, 0);
+        let symbol = intent.symbol as usize;
+        let rules = &bar.venue.rules[symbol];
         let role = if intent.reduce_only || intent.close_position { Role::Exit } else { Role::Entry };
         let mut order = PendingOrder {
             order_id: intent.order_id,
             decided_bar: bar.bar as u32,
             ttl_bars: intent.ttl_bars,
             closes_opposite: intent.close_position,
+            kind: intent.kind,
+            stage: match intent.kind {
+                OrderKind::Market => Stage::Market,
+                OrderKind::Limit => Stage::Arriving,
+                OrderKind::Stop | OrderKind::StopLimit => Stage::Armed,
+            },
             qty: intent.qty,
             stop_loss_px: intent.attached.stop_loss_px,
             take_profit_px: intent.attached.take_profit_px,
             tag: intent.tag,
-            ..blank_order(lane, intent.side, role)
+            ..PendingOrder::blank(symbol, intent.side, role)
+        };
+        let price_px = match intent.kind {
+            OrderKind::Limit => rules.round_limit(intent.price_px, intent.side),
+            _ => rules.round_stop(intent.price_px, intent.side),
+        };
+        let extra = Extra {
+            price_px,
+            limit_px: rules.round_limit(intent.limit_px, intent.side),
+            trail_px: intent.attached.trail_px,
+            activation_px: intent.attached.activation_px,
+            oco_group: intent.oco_group,
+            post_only: intent.post_only,
         };
         let refused = if intent.close_position { None } else { self.admit(bar, &mut order, balances).err() };
-        self.submit(bar, order, refused, recorder);
+        self.submit(bar, order, extra, refused, recorder);
     }
     /// Sizes an explicit order and tests it (semantics 2.10): what opens must pass everything, a partial reduction the
     /// quantity filters, the closing of a whole position nothing.
     fn admit(&self, bar: &Bar<'_>, order: &mut PendingOrder, balances: Balances) -> Result<(), &'static str> {
-        let symbol = order.lane.symbol;
+        let symbol = order.symbol as usize;
         let rules = &bar.venue.rules[symbol];
         order.steps = if order.qty.is_nan() {
             let close = self.opening_price(bar, symbol)?;
@@ -344,18 +404,18 @@ impl Account {
         } else {
             rules.step.steps_toward_zero(order.qty)
         };
-        let against = self.steps_against(order.lane, order.side);
+        let against = self.steps_against(order.lane(), order.side);
         let (closing, opening) = match order.role {
             Role::Exit => (order.steps, 0.0),
             Role::Entry => (order.steps.min(against), order.steps - order.steps.min(against)),
         };
         if opening > 0.0 {
             let close = self.opening_price(bar, symbol)?;
-            return rules.opening_rejection(rules.step.value(opening), close).map_or(Ok(()), Err);
+            return rules.opening_rejection(rules.step.value(opening), close, order.kind).map_or(Ok(()), Err);
         }
         if against > 0.0 && closing >= against {
             return Ok(());
         }
-        rules.quantity_rejection(rules.step.value(order.steps)).map_or(Ok(()), Err)
+        rules.quantity_rejection(rules.step.value(order.steps), order.kind).map_or(Ok(()), Err)
     }
 }

@@ -1,7 +1,7 @@
 //! From a price to the books: one fill, its fee, its record, and the levels it leaves behind.
 
 use super::account::{Account, Bar};
-use crate::config::plan::VolumeRef;
+use crate::config::plan::{CapAppliesTo, VolumeRef};
 use crate::events::{Fill, FillFlags, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Side};
 use crate::execution::pricing::{Priced, rounded_price, slippage_bps, slippage_factor};
 use crate::portfolio::Lane;
@@ -31,6 +31,7 @@ pub(super) struct Execution {
     pub(super) priced: Priced,
     pub(super) liquidity: Liquidity,
     pub(super) reason: FillReason,
+    pub(super) flags: FillFlags,
     pub(super) origin: Origin,
 }
 
@@ -60,7 +61,7 @@ impl Account {
         let (bps, participation) = if fixed {
             (self.fixed_slippage.bps, f64::NAN)
         } else {
-            let taken = self.consumed[lane.index];
+            let taken = self.consumed[lane.symbol];
             let taken = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
             slippage_bps(model, taken + qty, self.volume_ref(bar, lane), model.regime_mult_normal)
         };
@@ -95,7 +96,8 @@ impl Account {
     /// A position that became flat or changed sides loses its levels; attaching new ones is the caller's.
     #[inline]
     pub(super) fn book_fill<R: Recorder>(&mut self, bar: &Bar<'_>, execution: Execution, recorder: &mut R) {
-        let Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, origin } = execution;
+        let Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin } =
+            execution;
         let grid = bar.venue.rules[lane.symbol].step;
         let rate = match liquidity {
             Liquidity::Maker => self.plan.maker_fee_frac,
@@ -103,14 +105,17 @@ impl Account {
         };
         let fee = qty * priced.price_px * rate;
         let s = side.sign();
-        let steps_before = self.book.steps[lane.index];
+        let steps_before = self.book.steps[lane.symbol];
         let steps_after = steps_before + s * steps;
         let qty_after = if steps_before == 0.0 { s * qty } else { grid.value(steps_after) };
         let booked = self.book.book_fill(lane, s * steps, s * qty, qty_after, priced.price_px, fee);
+        let same_bar =
+            steps_before != 0.0 && s * steps_before < 0.0 && self.began_bar[lane.symbol] == bar.bar as u32;
         if steps_before * steps_after <= 0.0 {
             self.levels.clear(lane);
+            self.began_bar[lane.symbol] = bar.bar as u32;
         }
-        if let Some(taken) = self.consumed.get_mut(lane.index) {
+        if let Some(taken) = self.consumed.get_mut(lane.symbol) {
             let earlier = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
             (taken.bar, taken.qty) = (bar.bar as u32, earlier + qty);
         }
@@ -127,7 +132,7 @@ impl Account {
             slippage_bps: priced.slippage_bps,
             participation: priced.participation,
             reason,
-            flags: FillFlags::default(),
+            flags: flags.with(FillFlags::ENTRY_AND_EXIT, same_bar),
             regime: None,
             realized_usdt: booked.realized_usdt,
             position_before: booked.position_before,
@@ -137,29 +142,93 @@ impl Account {
             tag: origin.tag,
         });
     }
-    /// Closes a whole position at a taker price.
+    /// Closes a whole position at a taker price, or as much of it as `cap` leaves.
     #[inline]
     pub(super) fn close_taker<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
         lane: Lane,
-        base_px: f64,
-        impact: Impact,
-        reason: FillReason,
+        close: TakerClose,
         recorder: &mut R,
     ) {
-        let (side, steps) = self.closing(lane);
-        let qty = self.book.qty[lane.index].abs();
-        let priced = self.price_taker(bar, lane, side, base_px, qty, impact);
-        let liquidity = Liquidity::Taker;
+        let TakerClose { base_px, impact, reason, flags, bound_px, capped } = close;
+        let Some((side, steps, qty, flags)) = self.closing_leg(bar, lane, capped, flags) else { return };
+        let mut priced = self.price_taker(bar, lane, side, base_px, qty, impact);
+        if !bound_px.is_nan() {
+            priced.price_px = bounded(priced.price_px, side, bound_px);
+        }
+        let (liquidity, origin) = (Liquidity::Taker, Origin::ENGINE);
         let execution =
-            Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, origin: Origin::ENGINE };
+            Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin };
         self.book_fill(bar, execution, recorder);
+    }
+    /// Side, steps and quantity that close a position, cut by the participation cap where that covers exits.
+    pub(super) fn closing_leg(
+        &mut self,
+        bar: &Bar<'_>,
+        lane: Lane,
+        capped: bool,
+        flags: FillFlags,
+    ) -> Option<(Side, f64, f64, FillFlags)> {
+        let (side, steps) = self.closing(lane);
+        if !(capped && self.cap_covers_exits()) {
+            return Some((side, steps, self.book.qty[lane.symbol].abs(), flags));
+        }
+        let left = steps.min(self.cap_left(bar, lane));
+        if left <= 0.0 {
+            return None;
+        }
+        self.count_against_cap(bar, lane, left);
+        let qty = bar.venue.rules[lane.symbol].step.value(left);
+        Some((side, left, qty, flags.with(FillFlags::VOLUME_CAPPED, left < steps)))
+    }
+    /// Whether exits count against the participation cap and are cut by it.
+    #[inline]
+    pub(super) fn cap_covers_exits(&self) -> bool {
+        !self.capped.is_empty() && self.plan.execution.cap_applies_to == CapAppliesTo::All
+    }
+    /// Whole steps that the participation cap leaves in this bar (semantics 2.9); infinite without a cap.
+    #[inline]
+    pub(super) fn cap_left(&self, bar: &Bar<'_>, lane: Lane) -> f64 {
+        let Some(taken) = self.capped.get(lane.symbol) else { return f64::INFINITY };
+        let taken = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
+        let volume = bar.px(bar.tile.volume, lane.symbol);
+        let cap = self.plan.execution.participation_cap_frac * if volume.is_nan() { 0.0 } else { volume };
+        bar.venue.rules[lane.symbol].step.steps_floor(cap) - taken
+    }
+    #[inline]
+    pub(super) fn count_against_cap(&mut self, bar: &Bar<'_>, lane: Lane, steps: f64) {
+        if let Some(taken) = self.capped.get_mut(lane.symbol) {
+            let earlier = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
+            (taken.bar, taken.qty) = (bar.bar as u32, earlier + steps);
+        }
     }
     /// Side and steps that close a position.
     #[inline]
     pub(super) fn closing(&self, lane: Lane) -> (Side, f64) {
-        let steps = self.book.steps[lane.index];
+        let steps = self.book.steps[lane.symbol];
         (if steps > 0.0 { Side::Sell } else { Side::Buy }, steps.abs())
+    }
+}
+
+/// How a position is closed as taker.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TakerClose {
+    pub(super) base_px: f64,
+    pub(super) impact: Impact,
+    pub(super) reason: FillReason,
+    pub(super) flags: FillFlags,
+    /// The price is not beyond this; `NaN`: no bound.
+    pub(super) bound_px: f64,
+    /// Whether the participation cap may cut it.
+    pub(super) capped: bool,
+}
+
+/// A price that is not beyond a limit.
+#[inline]
+pub(super) fn bounded(price_px: f64, side: Side, limit_px: f64) -> f64 {
+    match side {
+        Side::Buy => price_px.min(limit_px),
+        Side::Sell => price_px.max(limit_px),
     }
 }

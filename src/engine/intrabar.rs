@@ -1,28 +1,29 @@
 //! Stops and targets of positions, at the open and inside the bar (semantics 2.4, 2.6, phases 3 and 4 of 1.5).
 
 use super::account::{Account, Bar, for_each_bit};
-use super::fill::{Execution, Impact, Origin};
-use crate::config::plan::{BracketPolicy, LimitRule, TakeProfitKind};
-use crate::events::{FillReason, Liquidity, Recorder, Side};
+use super::fill::{Execution, Impact, Origin, TakerClose};
+use crate::config::plan::{BracketPolicy, TakeProfitKind, TrailMode, TrailSource};
+use crate::events::{FillFlags, FillReason, Liquidity, Recorder, Side};
+use crate::execution::draw::target_number;
 use crate::execution::pricing::{Priced, StopHit, stop_hit};
 use crate::execution::rules::SymbolRules;
 use crate::portfolio::Lane;
 
 /// A bar's prices for one symbol.
 #[derive(Debug, Clone, Copy)]
-struct Ohlc {
-    open: f64,
-    high: f64,
-    low: f64,
+pub(super) struct Ohlc {
+    pub(super) open: f64,
+    pub(super) high: f64,
+    pub(super) low: f64,
 }
 
 impl Ohlc {
-    fn of(bar: &Bar<'_>, symbol: usize) -> Self {
+    pub(super) fn of(bar: &Bar<'_>, symbol: usize) -> Self {
         let px = |column| bar.px(column, symbol);
         Self { open: px(bar.tile.open), high: px(bar.tile.high), low: px(bar.tile.low) }
     }
     /// The extreme that favours an order on `side` (the high for sells).
-    fn favourable(&self, side: Side) -> f64 {
+    pub(super) fn favourable(&self, side: Side) -> f64 {
         match side {
             Side::Buy => self.low,
             Side::Sell => self.high,
@@ -39,56 +40,77 @@ impl Ohlc {
 /// What happens first to a position in a bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Hit {
-    /// Its stop loss.
-    Stop { base_px: f64, gapped: bool },
+    /// Its stop loss. `contested`: its take profit could be reached too.
+    Stop { base_px: f64, gapped: bool, contested: bool },
     /// Its take profit, which the open has already passed. `arrives`: it was set at this very open.
     TargetAtOpen { arrives: bool },
     /// Its take profit, inside the bar.
-    TargetInside,
-}
-
-/// Whether a price reaches a take profit.
-fn target_reached(rules: &SymbolRules, side: Side, target_px: f64, price_px: f64, rule: LimitRule) -> bool {
-    let beyond = side.sign() * (rules.in_ticks(target_px) - rules.in_ticks(price_px));
-    match rule {
-        LimitRule::Touch => beyond >= 0.0,
-        LimitRule::Through | LimitRule::TouchProb(_) if rules.tick.is_some() => beyond >= 1.0,
-        LimitRule::Through | LimitRule::TouchProb(_) => beyond > 0.0,
-    }
+    TargetInside { contested: bool },
 }
 
 impl Account {
+    /// How a position's stop meets the bar: the one in force, or the one the bar's own favourable extreme gives
+    /// (semantics 2.7, `favourable_first`).
+    fn stop_meets(&self, bar: &Bar<'_>, lane: Lane, side: Side, ohlc: &Ohlc) -> StopHit {
+        let rules = &bar.venue.rules[lane.symbol];
+        let overshoot = self.plan.execution.stop_overshoot;
+        let in_force = self.levels.stop_loss_px[lane.symbol];
+        let hit = |stop_px: f64, open: f64| match stop_px.is_nan() {
+            true => StopHit::No,
+            false => stop_hit(rules, side, stop_px, open, ohlc.high, ohlc.low, overshoot),
+        };
+        let first = hit(in_force, ohlc.open);
+        if matches!(first, StopHit::Gap { .. }) || !self.ratchets_inside(lane) {
+            return first;
+        }
+        let s = -side.sign();
+        let mut trail = self.levels.trails[lane.symbol];
+        let extreme = ohlc.favourable(side);
+        trail.water_px = if s * (extreme - trail.water_px) > 0.0 { extreme } else { trail.water_px };
+        let raised = rules.round_stop(trail.stop_px(s), side);
+        if raised.is_nan() || s * (raised - in_force) <= 0.0 {
+            return first;
+        }
+        // The open lies before the extreme: beyond the raised level it is no gap.
+        hit(raised, s * f64::INFINITY)
+    }
+    /// Whether this bar's favourable extreme moves the stop before its adverse extreme is tested.
+    fn ratchets_inside(&self, lane: Lane) -> bool {
+        let execution = &self.plan.execution;
+        execution.trail_mode == TrailMode::FavourableFirst
+            && execution.trail_source == TrailSource::Extreme
+            && lane.is_in(&self.levels.trailing)
+            && !lane.is_in(&self.changed_inside)
+    }
     /// What happens first (semantics 2.6): (a) the open beyond the stop, (b) the open beyond the target, (c) inside
     /// the bar, where the policy decides if both are reachable.
     fn first_hit(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> Option<Hit> {
-        if self.book.steps[lane.index] == 0.0 {
+        if self.book.steps[lane.symbol] == 0.0 {
             return None;
         }
         let (side, _) = self.closing(lane);
         let rules = &bar.venue.rules[lane.symbol];
         let execution = &self.plan.execution;
-        let stop_px = self.levels.stop_loss_px[lane.index];
-        let stop = if stop_px.is_nan() {
-            StopHit::No
-        } else {
-            stop_hit(rules, side, stop_px, ohlc.open, ohlc.high, ohlc.low, execution.stop_overshoot)
-        };
+        let stop = self.stop_meets(bar, lane, side, ohlc);
         if let StopHit::Gap { base_px } = stop {
-            return Some(Hit::Stop { base_px, gapped: true });
+            return Some(Hit::Stop { base_px, gapped: true, contested: false });
         }
-        let target = self.levels.take_profit_px[lane.index];
-        let resting_rule = match execution.tp_kind {
-            TakeProfitKind::Limit => execution.limit_rule,
-            TakeProfitKind::Market => LimitRule::Touch,
+        let target = self.levels.take_profit_px[lane.symbol];
+        let touches = match execution.tp_kind {
+            TakeProfitKind::Market => true,
+            TakeProfitKind::Limit if target.is_nan() => false,
+            TakeProfitKind::Limit => {
+                self.touch_fills(bar, lane, target_number(self.levels.target_bar[lane.symbol]))
+            }
         };
         let reached =
-            |price_px, rule| !target.is_nan() && target_reached(rules, side, target, price_px, rule);
+            |price_px, touches| !target.is_nan() && rules.limit_reached(side, target, price_px, touches);
         // A limit order that arrives at this open is marketable at O = P; a resting one needs its trade-through.
-        let arrives = self.fresh_target[lane.word] & lane.bit != 0;
-        if reached(ohlc.open, if arrives { LimitRule::Touch } else { resting_rule }) {
+        let arrives = lane.is_in(&self.fresh_target);
+        if reached(ohlc.open, touches || arrives) {
             return Some(Hit::TargetAtOpen { arrives });
         }
-        let target_inside = reached(ohlc.favourable(side), resting_rule);
+        let target_inside = reached(ohlc.favourable(side), touches);
         match (stop, target_inside) {
             (StopHit::Through { base_px }, target) => {
                 let target_first = match execution.bracket_policy {
@@ -96,12 +118,12 @@ impl Account {
                     BracketPolicy::Adaptive => ohlc.high_comes_first(rules) == (side == Side::Sell),
                 };
                 Some(if target && target_first {
-                    Hit::TargetInside
+                    Hit::TargetInside { contested: true }
                 } else {
-                    Hit::Stop { base_px, gapped: false }
+                    Hit::Stop { base_px, gapped: false, contested: target }
                 })
             }
-            (_, true) => Some(Hit::TargetInside),
+            (_, true) => Some(Hit::TargetInside { contested: false }),
             (_, false) => None,
         }
     }
@@ -116,19 +138,43 @@ impl Account {
         );
         self.for_each_touched(bar, recorder, |hit| matches!(hit, Hit::TargetAtOpen { .. }));
     }
-    /// Phase 4: stops and targets inside the bar, of carried positions and of those opened at this open.
+    /// Phase 4, symbol by symbol: stop and target of the position, explicit orders, the stop of what they opened.
     #[inline]
     pub(super) fn intrabar<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         if self.levels.any() {
             for (touched, increased) in self.touched.iter_mut().zip(&self.increased) {
                 *touched |= increased;
             }
+        }
+        if self.orders.has_special() {
+            for word in 0..self.touched.len() {
+                let tradable = bar.tile.tradable[bar.row * bar.tile.words + word];
+                for_each_bit((self.touched[word] | self.orders.working[word]) & tradable, |bit| {
+                    let lane = Lane::of_bit(word, bit);
+                    let ohlc = Ohlc::of(bar, lane.symbol);
+                    if lane.is_in(&self.touched) {
+                        self.meet_levels(bar, lane, &ohlc, |_| true, recorder);
+                    }
+                    self.orders_inside(bar, lane, &ohlc, recorder);
+                    if lane.is_in(&self.entered_inside) {
+                        self.stop_after_entry(bar, lane, &ohlc, recorder);
+                    }
+                });
+            }
+            self.orders.compact();
+        } else if self.levels.any() {
             self.for_each_touched(bar, recorder, |_| true);
         }
+    }
+    /// Forgets what only the bar that ends needed.
+    #[inline]
+    pub(super) fn forget_bar(&mut self) {
         self.touched.fill(0);
         self.increased.fill(0);
         self.opened.fill(0);
         self.fresh_target.fill(0);
+        self.changed_inside.fill(0);
+        self.entered_inside.fill(0);
     }
     fn for_each_touched<R: Recorder>(
         &mut self,
@@ -138,14 +184,42 @@ impl Account {
     ) {
         for word in 0..self.touched.len() {
             for_each_bit(self.touched[word], |bit| {
-                let lane = self.book.lane_of_bit(word, bit);
-                if self.levels.has(lane) {
-                    let ohlc = Ohlc::of(bar, lane.symbol);
-                    if let Some(hit) = self.first_hit(bar, lane, &ohlc).filter(|&hit| fires(hit)) {
-                        self.close_by_level(bar, lane, &ohlc, hit, recorder);
-                    }
-                }
+                let lane = Lane::of_bit(word, bit);
+                let ohlc = Ohlc::of(bar, lane.symbol);
+                self.meet_levels(bar, lane, &ohlc, &fires, recorder);
             });
+        }
+    }
+    fn meet_levels<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        lane: Lane,
+        ohlc: &Ohlc,
+        fires: impl Fn(Hit) -> bool,
+        recorder: &mut R,
+    ) {
+        if self.levels.has(lane)
+            && let Some(hit) = self.first_hit(bar, lane, ohlc).filter(|&hit| fires(hit))
+        {
+            self.close_by_level(bar, lane, ohlc, hit, recorder);
+        }
+    }
+    /// A position that was entered inside the bar meets its stop alone; the open lies before it (semantics 2.12).
+    fn stop_after_entry<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc, recorder: &mut R) {
+        let stop_px = self.levels.stop_loss_px[lane.symbol];
+        if stop_px.is_nan() || self.book.steps[lane.symbol] == 0.0 {
+            return;
+        }
+        let (side, _) = self.closing(lane);
+        let rules = &bar.venue.rules[lane.symbol];
+        let (overshoot, before) = (self.plan.execution.stop_overshoot, -side.sign() * f64::INFINITY);
+        if let StopHit::Through { base_px } =
+            stop_hit(rules, side, stop_px, before, ohlc.high, ohlc.low, overshoot)
+        {
+            let (impact, reason) = (Impact::Stop, FillReason::StopLossEntryBar);
+            let (flags, bound_px) = (FillFlags::STOP_RUN, f64::NAN);
+            let close = TakerClose { base_px, impact, reason, flags, bound_px, capped: true };
+            self.close_taker(bar, lane, close, recorder);
         }
     }
     /// Closes a position by its stop loss or take profit.
@@ -157,35 +231,62 @@ impl Account {
         hit: Hit,
         recorder: &mut R,
     ) {
-        let target = self.levels.take_profit_px[lane.index];
+        let target = self.levels.take_profit_px[lane.symbol];
         let as_limit = self.plan.execution.tp_kind == TakeProfitKind::Limit;
+        let none = FillFlags::default();
+        let market = |base_px, reason, flags| TakerClose {
+            base_px,
+            impact: Impact::Market,
+            reason,
+            flags,
+            bound_px: f64::NAN,
+            capped: true,
+        };
         match hit {
-            Hit::Stop { base_px, gapped } => {
-                let reason = if self.opened[lane.word] & lane.bit != 0 {
+            Hit::Stop { base_px, gapped, contested } => {
+                let reason = if lane.is_in(&self.opened) {
                     FillReason::StopLossEntryBar
+                } else if !self.levels.trails[lane.symbol].has_stop_loss {
+                    FillReason::Trail
                 } else if gapped {
                     FillReason::StopLossGap
                 } else {
                     FillReason::StopLoss
                 };
-                self.close_taker(bar, lane, base_px, Impact::Stop, reason, recorder);
+                let flags = none
+                    .with(FillFlags::GAPPED, gapped)
+                    .with(FillFlags::STOP_RUN, !gapped)
+                    .with(FillFlags::STOP_AND_TARGET, contested);
+                let close = TakerClose { impact: Impact::Stop, ..market(base_px, reason, flags) };
+                self.close_taker(bar, lane, close, recorder);
             }
+            // A target that was marketable when it arrived: a limit order is never filled beyond its price.
             Hit::TargetAtOpen { arrives: true } => {
-                self.close_marketable_target(bar, lane, ohlc.open, recorder)
-            }
-            Hit::TargetAtOpen { arrives: false } if as_limit => {
-                self.close_at_limit(bar, lane, target, FillReason::TakeProfitOpen, recorder);
+                let close = market(ohlc.open, FillReason::TakeProfitMarketable, none);
+                let bound_px = if as_limit { target } else { f64::NAN };
+                self.close_taker(bar, lane, TakerClose { bound_px, ..close }, recorder);
             }
             Hit::TargetAtOpen { arrives: false } => {
-                self.close_taker(bar, lane, ohlc.open, Impact::Market, FillReason::TakeProfitOpen, recorder);
+                let (reason, flags) = (FillReason::TakeProfitOpen, FillFlags::GAPPED);
+                if as_limit {
+                    self.close_at_limit(bar, lane, target, reason, flags, recorder);
+                } else {
+                    self.close_taker(bar, lane, market(ohlc.open, reason, flags), recorder);
+                }
             }
-            Hit::TargetInside if as_limit => {
-                self.close_at_limit(bar, lane, target, FillReason::TakeProfit, recorder);
+            Hit::TargetInside { contested } => {
+                let (reason, flags) =
+                    (FillReason::TakeProfit, none.with(FillFlags::STOP_AND_TARGET, contested));
+                if as_limit {
+                    self.close_at_limit(bar, lane, target, reason, flags, recorder);
+                } else {
+                    // Triggered inside the bar: the open has not passed it, so its base is the level.
+                    self.close_taker(bar, lane, market(target, reason, flags), recorder);
+                }
             }
-            // A market target triggered inside the bar: the open has not passed it, so its base is the level.
-            Hit::TargetInside => {
-                self.close_taker(bar, lane, target, Impact::Market, FillReason::TakeProfit, recorder);
-            }
+        }
+        if !matches!(hit, Hit::TargetAtOpen { .. } | Hit::Stop { gapped: true, .. }) {
+            self.changed_inside[lane.word] |= lane.bit;
         }
     }
     fn close_at_limit<R: Recorder>(
@@ -194,38 +295,38 @@ impl Account {
         lane: Lane,
         price_px: f64,
         reason: FillReason,
+        flags: FillFlags,
         recorder: &mut R,
     ) {
-        let (side, steps) = self.closing(lane);
-        let qty = self.book.qty[lane.index].abs();
+        let Some((side, steps, qty, flags)) = self.closing_leg(bar, lane, true, flags) else { return };
         let priced = Priced { price_px, slippage_bps: 0.0, participation: f64::NAN };
         let (liquidity, origin) = (Liquidity::Maker, Origin::ENGINE);
         let execution =
-            Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, origin };
+            Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, flags, origin };
         self.book_fill(bar, execution, recorder);
     }
-    /// A target that was marketable when it arrived: out at the open as taker, a limit order never beyond its price.
-    fn close_marketable_target<R: Recorder>(
-        &mut self,
-        bar: &Bar<'_>,
-        lane: Lane,
-        open_px: f64,
-        recorder: &mut R,
-    ) {
-        let (side, steps) = self.closing(lane);
-        let target = self.levels.take_profit_px[lane.index];
-        let qty = self.book.qty[lane.index].abs();
-        let mut priced = self.price_taker(bar, lane, side, open_px, qty, Impact::Market);
-        if self.plan.execution.tp_kind == TakeProfitKind::Limit {
-            priced.price_px = match side {
-                Side::Sell => priced.price_px.max(target),
-                Side::Buy => priced.price_px.min(target),
-            };
+    /// Phase 5: trailing stops follow the bar; the level they give is in force from the next one (semantics 2.7).
+    pub(super) fn update_trails(&mut self, bar: &Bar<'_>) {
+        let tradable = &bar.tile.tradable[bar.row * bar.tile.words..][..bar.tile.words];
+        for (word, tradable) in tradable.iter().enumerate() {
+            for_each_bit(self.levels.trailing[word] & tradable, |bit| {
+                let lane = Lane::of_bit(word, bit);
+                let (side, steps) = self.closing(lane);
+                if steps == 0.0 {
+                    return;
+                }
+                let (ohlc, s) = (Ohlc::of(bar, lane.symbol), -side.sign());
+                let whole_bar = self.plan.execution.trail_source == TrailSource::Extreme
+                    && !lane.is_in(&self.changed_inside);
+                let reached =
+                    if whole_bar { ohlc.favourable(side) } else { bar.px(bar.tile.close, lane.symbol) };
+                let trail = &mut self.levels.trails[lane.symbol];
+                if s * (reached - trail.water_px) > 0.0 {
+                    trail.water_px = reached;
+                }
+                let stop_px = bar.venue.rules[lane.symbol].round_stop(trail.stop_px(s), side);
+                self.levels.ratchet(lane, s > 0.0, stop_px);
+            });
         }
-        let (liquidity, reason) = (Liquidity::Taker, FillReason::TakeProfitMarketable);
-        let origin = Origin::ENGINE;
-        let execution =
-            Execution { lane, side, steps, qty, base_px: open_px, priced, liquidity, reason, origin };
-        self.book_fill(bar, execution, recorder);
     }
 }

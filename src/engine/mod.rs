@@ -8,10 +8,12 @@ mod account;
 mod calendar;
 mod close;
 mod fill;
+mod funding;
 mod intrabar;
 mod open;
+mod orders;
 mod run;
 
 pub use crate::events as api;
-pub use account::{Account, Venue};
+pub use account::{Account, TileFeed, Venue};
 pub use run::{RunOptions, run_account};

@@ -2,9 +2,9 @@
 
 use super::account::{Account, Bar};
 use super::calendar::last_close_before;
-use super::fill::{Execution, Impact, Origin};
-use crate::events::{FillReason, FundingPayment, Liquidity, OrderStatus, Recorder, Side};
-use crate::execution::orders::{PendingOrder, Role};
+use super::fill::{Execution, Origin};
+use crate::events::{FillFlags, FillReason, Liquidity, OrderStatus, Recorder, Side};
+use crate::execution::orders::{PendingOrder, Role, Stage};
 use crate::execution::pricing::Priced;
 use crate::portfolio::Lane;
 
@@ -14,23 +14,8 @@ impl Account {
     /// A symbol delisted at `D` pays no funding at `D` or after (semantics 3.3).
     #[inline]
     pub(super) fn open_phase<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
-        let records = &bar.venue.market.funding.records;
-        while let Some(record) = records.get(self.funding_at).filter(|record| record.bar as usize == bar.bar)
-        {
-            let delisted_ms = bar.venue.market.symbols[record.symbol as usize].contract.delisted_ms;
-            if self.settles_funding() && delisted_ms.is_none_or(|delisted| record.time_ms < delisted) {
-                let lane = self.book.lane(record.symbol as usize, 0);
-                let qty = self.book.qty[lane.index];
-                if qty != 0.0 {
-                    let cash = -qty * record.mark_px * record.rate_frac;
-                    self.book.book_cash(lane.account, cash);
-                    let record = self.funding_at as u32;
-                    let (bar, symbol) = (bar.bar as u32, lane.symbol as u32);
-                    recorder.funding(&FundingPayment { bar, symbol, record, cash_usdt: cash });
-                }
-            }
-            self.funding_at += 1;
-        }
+        self.update_fees(bar.open_ms());
+        self.settle_funding(bar, recorder);
         let delistings = &bar.venue.listings.delistings;
         while let Some(&(_, symbol)) = delistings.get(self.delistings_at).filter(|(due, _)| *due == bar.bar) {
             self.delistings_at += 1;
@@ -45,18 +30,18 @@ impl Account {
     fn refuse_before_delisting<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         for at in 0..self.orders.len() {
             let Some(order) = self.orders.get(at) else { continue };
-            let symbol = order.lane.symbol;
+            let symbol = order.symbol as usize;
             if bar.bar < bar.venue.listings.reduce_only_from[symbol] {
                 continue;
             }
             let delisted = bar.bar >= bar.venue.listings.delisted_from[symbol];
             let refused = order.role == Role::Entry;
-            if delisted || (refused && self.steps_against(order.lane, order.side) == 0.0) {
+            if delisted || (refused && self.steps_against(order.lane(), order.side) == 0.0) {
                 let first = order.decided_bar as usize + 1 == bar.bar;
                 let status = if first { OrderStatus::Rejected } else { OrderStatus::Cancelled };
                 self.end_order(at, &order, bar, status, "delisting", recorder);
             } else if refused {
-                self.orders.refuse_opening(at, "delisting");
+                self.orders.change(at, |order| order.opening_refused = "delisting");
             }
         }
         self.orders.compact();
@@ -71,25 +56,26 @@ impl Account {
         reason: FillReason,
         recorder: &mut R,
     ) {
-        let lane = self.book.lane(symbol, 0);
-        if self.book.steps[lane.index] == 0.0 {
+        let lane = Lane::of(symbol);
+        if self.book.steps[lane.symbol] == 0.0 {
             return;
         }
         let (side, steps) = self.closing(lane);
         let price = last_close_px * (1.0 + side.sign() * haircut_frac);
-        let qty = self.book.qty[lane.index].abs();
+        let qty = self.book.qty[lane.symbol].abs();
         let rules = &bar.venue.rules[symbol];
         let price_px = if self.plan.execution.round_to_tick { rules.round_fill(price, side) } else { price };
         let priced = Priced { price_px, slippage_bps: 0.0, participation: f64::NAN };
         let (liquidity, origin) = (Liquidity::Taker, Origin::ENGINE);
+        let flags = FillFlags::default().with(FillFlags::STALE_MARK, bar.px(bar.tile.close, symbol).is_nan());
         let execution =
-            Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, origin };
+            Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, flags, origin };
         self.book_fill(bar, execution, recorder);
     }
     /// Steps of the position that stand against an order on `side`.
     #[inline]
     pub(super) fn steps_against(&self, lane: Lane, side: Side) -> f64 {
-        (-side.sign() * self.book.steps[lane.index]).max(0.0)
+        (-side.sign() * self.book.steps[lane.symbol]).max(0.0)
     }
     #[inline]
     pub(super) fn end_order<R: Recorder>(
@@ -103,11 +89,12 @@ impl Account {
     ) {
         self.orders.finish(at);
         if R::WANTS_ORDERS {
-            recorder.order_end(&order.end(bar.bar, status, reason));
+            let price_px = self.orders.extra(order).price_px;
+            recorder.order_end(&order.end(price_px, bar.bar, status, reason));
         }
     }
     /// Phase 3, all at the open: stops already gapped through, targets already gapped through, reduce-only market
-    /// orders, market entries and flips.
+    /// orders, market entries and flips, marketable limits.
     #[inline]
     pub(super) fn open_instant<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         if self.levels.any() {
@@ -115,15 +102,22 @@ impl Account {
             self.levels_at_open(bar, recorder);
         }
         if !self.orders.is_empty() {
+            if self.orders.has_special() {
+                self.trigger_at_open(bar);
+            }
             let roles = if self.orders.has_exits() { &[Role::Exit, Role::Entry][..] } else { &[Role::Entry] };
             for &role in roles {
                 for at in 0..self.orders.len() {
-                    if let Some(order) =
-                        self.orders.get(at).filter(|order| order.role == role && !order.ended)
-                    {
-                        self.execute_market(bar, at, &order, recorder);
+                    let acts = |order: &&PendingOrder| {
+                        order.role == role && matches!(order.stage, Stage::Market | Stage::Triggered)
+                    };
+                    if let Some(order) = self.orders.live(at).filter(acts).copied() {
+                        self.act_at_open(bar, at, &order, recorder);
                     }
                 }
+            }
+            if self.orders.has_special() {
+                self.arrive(bar, recorder);
             }
             self.orders.compact();
         }
@@ -137,75 +131,5 @@ impl Account {
         for (word, tradable) in self.touched.iter_mut().zip(tradable) {
             *word &= tradable;
         }
-    }
-    /// Executes a market order at the open of its first tradable bar: one fill of a closing and an opening leg.
-    #[inline]
-    fn execute_market<R: Recorder>(
-        &mut self,
-        bar: &Bar<'_>,
-        at: usize,
-        order: &PendingOrder,
-        recorder: &mut R,
-    ) {
-        let lane = order.lane;
-        if !bar.is_tradable(lane.symbol) {
-            return;
-        }
-        let against = self.steps_against(lane, order.side);
-        let closing = if order.closes_opposite { against } else { order.steps.min(against) };
-        let wanted = match (order.role, order.closes_opposite) {
-            (Role::Exit, _) => 0.0,
-            (Role::Entry, true) => order.steps,
-            (Role::Entry, false) => order.steps - closing,
-        };
-        let base = bar.px(bar.tile.open, lane.symbol);
-        let rules = &bar.venue.rules[lane.symbol];
-        let mut refused = order.opening_refused;
-        if refused.is_empty() && wanted > 0.0 && !rules.meets_min_notional(rules.step.value(wanted), base) {
-            refused = "min_notional";
-        }
-        let opening = if refused.is_empty() { wanted } else { 0.0 };
-        let steps = closing + opening;
-        if steps == 0.0 {
-            let (status, reason) = match order.role {
-                Role::Exit => (OrderStatus::Cancelled, "reduce_only"),
-                Role::Entry => (OrderStatus::Rejected, refused),
-            };
-            return self.end_order(at, order, bar, status, reason, recorder);
-        }
-        let qty = rules.step.value(steps);
-        let priced = self.price_taker(bar, lane, order.side, base, qty, Impact::Market);
-        let reason = if opening > 0.0 { FillReason::MarketEntry } else { FillReason::MarketExit };
-        let origin = Origin { order_id: order.order_id, tag: order.tag };
-        let began = self.book.steps[lane.index] == 0.0 || closing > 0.0;
-        let (liquidity, side) = (Liquidity::Taker, order.side);
-        let execution =
-            Execution { lane, side, steps, qty, base_px: base, priced, liquidity, reason, origin };
-        self.book_fill(bar, execution, recorder);
-        if opening > 0.0 {
-            self.attach_levels(bar, lane, order, began);
-        }
-        let status = if refused.is_empty() { OrderStatus::Filled } else { OrderStatus::Cancelled };
-        self.end_order(at, order, bar, status, refused, recorder);
-    }
-    /// The latest fill that increases the position sets the levels its order carries (semantics 2.12).
-    #[inline]
-    fn attach_levels(&mut self, bar: &Bar<'_>, lane: Lane, order: &PendingOrder, began: bool) {
-        self.increased[lane.word] |= lane.bit;
-        if began {
-            self.opened[lane.word] |= lane.bit;
-        }
-        if order.stop_loss_px.is_nan() && order.take_profit_px.is_nan() {
-            return;
-        }
-        if !order.take_profit_px.is_nan() {
-            self.fresh_target[lane.word] |= lane.bit;
-        }
-        let exit_side = order.side.opposite();
-        let rules = &bar.venue.rules[lane.symbol];
-        // NaN passes through the rounding, and keeps what is there.
-        let stop_loss = rules.round_stop(order.stop_loss_px, exit_side);
-        let take_profit = rules.round_limit(order.take_profit_px, exit_side);
-        self.levels.attach(lane, order.side == Side::Buy, stop_loss, take_profit);
     }
 }

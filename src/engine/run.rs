@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::account::{Account, Venue};
+use super::account::{Account, TileFeed, Venue};
 use crate::config::plan::EnginePlan;
 use crate::events::Recorder;
 use crate::execution::volume::TrailingVolume;
@@ -42,7 +42,8 @@ pub fn run_account<R: Recorder>(
         let tile = buffer.load(market, bar, rows, plan.use_mark);
         let trailing = Account::needs_trailing_volume(plan).then(|| volume.load(&tile));
         signals.step(market, &tile);
-        account.step_tile(&venue, &tile, trailing, &signals.trial(0), recorder);
+        let feed = TileFeed { tile: &tile, trailing_volume: trailing, signals: signals.trial(0) };
+        account.step_tile(&venue, &feed, recorder);
         bar += rows;
         if !(options.on_tile)(bar) {
             return Err(crate::Error::Interrupted);

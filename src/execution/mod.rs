@@ -3,6 +3,7 @@
 //! It must not know who decided an order, nor in which order the events of a bar come: that is the engine's.
 //! Read next: [`pricing`] for the price chain, [`levels`] for stops and targets, [`orders`] for what waits.
 
+pub mod draw;
 pub mod levels;
 pub mod orders;
 pub mod pricing;

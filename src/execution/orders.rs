@@ -1,6 +1,9 @@
-//! Orders that wait for the next tradable bar.
+//! Orders between their decision and their end, by symbol and then order id (semantics 2.13).
+//!
+//! Nearly all are market orders of one bar's life, so an order is a small record; what only limits, stops, trails and
+//! groups need is beside it, in [`Extra`]. Masks say who has an order, so that a bar without any leaves at once.
 
-use crate::events::{NO_TAG, OrderEnd, OrderKind, OrderStatus, Side};
+use crate::events::{Attached, NO_GROUP, NO_TAG, OrderEnd, OrderKind, OrderStatus, Side};
 use crate::portfolio::Lane;
 
 /// What an order may do to a position.
@@ -12,24 +15,51 @@ pub enum Role {
     Entry,
 }
 
-/// A market order between its decision and its end.
+/// How far an order is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Executes as a market order: one from the start, or what is left of a stop that was triggered.
+    Market,
+    /// A stop whose trigger this open has passed.
+    Triggered,
+    /// A limit order, or a triggered stop-limit, that has not met a tradable bar yet.
+    Arriving,
+    /// A limit order in the book.
+    Resting,
+    /// A stop or stop-limit that waits for its trigger.
+    Armed,
+}
+
+/// An order between its decision and its end.
 #[derive(Debug, Clone, Copy)]
 pub struct PendingOrder {
-    /// Symbol and account.
-    pub lane: Lane,
+    /// Symbol id.
+    pub symbol: u32,
     /// Order id.
     pub order_id: u32,
     /// Bar whose close decided it.
     pub decided_bar: u32,
     /// Life in bars; 0: unlimited.
     pub ttl_bars: u32,
+    /// Tag index.
+    pub tag: u32,
+    /// Index of its [`Extra`]; [`NO_EXTRA`]: a plain market order.
+    pub extra: u32,
     /// Side.
     pub side: Side,
     /// Exit or entry.
     pub role: Role,
+    /// Type.
+    pub kind: OrderKind,
+    /// How far it is.
+    pub stage: Stage,
     /// Closes whatever stands against it when it executes. An exit does no more; for an entry `steps` come on top.
     pub closes_opposite: bool,
-    /// Quantity in steps: of the whole order, or of the opening leg where `closes_opposite`.
+    /// Its opening leg has begun to fill, so that its minimums are not tested again.
+    pub has_opened: bool,
+    /// Executed, expired or cancelled; taken out at the next compaction.
+    pub ended: bool,
+    /// Quantity in steps that is left: of the whole order, or of the opening leg where `closes_opposite`.
     pub steps: f64,
     /// Quantity in base units as asked.
     pub qty: f64,
@@ -39,27 +69,93 @@ pub struct PendingOrder {
     pub take_profit_px: f64,
     /// Why the opening leg must not execute (the closing leg still may); empty: it may.
     pub opening_refused: &'static str,
-    /// Tag index.
-    pub tag: u32,
-    /// Executed, expired or cancelled; taken out at the next compaction.
-    pub ended: bool,
+}
+
+/// No [`Extra`].
+pub const NO_EXTRA: u32 = u32::MAX;
+
+/// What only some orders need.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extra {
+    /// Limit price of a limit order, trigger of the stops; on the tick grid.
+    pub price_px: f64,
+    /// Limit price of a stop-limit order; on the tick grid.
+    pub limit_px: f64,
+    /// Distance of the trailing stop that an increase sets; `NaN`: none.
+    pub trail_px: f64,
+    /// Activation of that trail; `NaN`: at once.
+    pub activation_px: f64,
+    /// OCO group; [`NO_GROUP`]: none.
+    pub oco_group: u32,
+    /// Rejected rather than filled as taker on arrival.
+    pub post_only: bool,
+}
+
+impl Extra {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        price_px: f64::NAN,
+        limit_px: f64::NAN,
+        trail_px: f64::NAN,
+        activation_px: f64::NAN,
+        oco_group: NO_GROUP,
+        post_only: false,
+    };
 }
 
 impl PendingOrder {
+    /// A market order without levels, tag or quantity; fields are filled in by the caller.
+    pub fn blank(symbol: usize, side: Side, role: Role) -> Self {
+        Self {
+            symbol: symbol as u32,
+            order_id: 0,
+            decided_bar: 0,
+            ttl_bars: 0,
+            tag: NO_TAG,
+            extra: NO_EXTRA,
+            side,
+            role,
+            kind: OrderKind::Market,
+            stage: Stage::Market,
+            closes_opposite: false,
+            has_opened: false,
+            ended: false,
+            steps: 0.0,
+            qty: f64::NAN,
+            stop_loss_px: f64::NAN,
+            take_profit_px: f64::NAN,
+            opening_refused: "",
+        }
+    }
+    /// Its lane.
+    #[inline]
+    pub fn lane(&self) -> Lane {
+        Lane::of(self.symbol as usize)
+    }
     /// Whether its last active bar is `bar`.
     #[inline]
     pub fn expires_at_close_of(&self, bar: usize) -> bool {
         self.ttl_bars != 0 && bar >= self.decided_bar as usize + self.ttl_bars as usize
     }
+    /// The levels it carries.
+    #[inline]
+    pub fn attached(&self, extra: &Extra) -> Attached {
+        Attached {
+            stop_loss_px: self.stop_loss_px,
+            take_profit_px: self.take_profit_px,
+            trail_px: extra.trail_px,
+            activation_px: extra.activation_px,
+        }
+    }
     /// How it ended.
-    pub fn end(&self, end_bar: usize, status: OrderStatus, reason: &'static str) -> OrderEnd {
+    pub fn end(&self, price_px: f64, end_bar: usize, status: OrderStatus, reason: &'static str) -> OrderEnd {
         OrderEnd {
             order_id: self.order_id,
             bar: self.decided_bar,
             end_bar: end_bar as u32,
-            symbol: self.lane.symbol as u32,
-            kind: OrderKind::Market,
-            price_px: f64::NAN,
+            symbol: self.symbol,
+            kind: self.kind,
+            price_px,
             side: self.side,
             qty: self.qty,
             ttl_bars: self.ttl_bars,
@@ -70,48 +166,63 @@ impl PendingOrder {
     }
 }
 
-/// All waiting orders of a batch, by symbol and then order id within each role, with masks of who has one.
+/// All waiting orders of an account, by symbol and then order id, with masks of who has one.
 #[derive(Debug, Clone)]
 pub struct OrderQueue {
     waiting: Vec<PendingOrder>,
-    /// Bit set: a mask entry on the long side waits.
+    extras: Vec<Extra>,
+    free_extras: Vec<u32>,
+    /// Bit set: an entry on the long side waits.
     pub long_entry: Vec<u64>,
-    /// Bit set: a mask entry on the short side waits.
+    /// Bit set: an entry on the short side waits.
     pub short_entry: Vec<u64>,
-    /// Bit set: a mask exit waits.
+    /// Bit set: an exit waits.
     pub exit: Vec<u64>,
-    next_id: Vec<u32>,
+    /// Bit set: an order that is no market order waits.
+    pub working: Vec<u64>,
+    next_id: u32,
     ended: usize,
+    /// Waiting orders that have an extra.
+    special: usize,
 }
 
 impl OrderQueue {
     /// An empty queue.
-    pub fn new(words: usize, accounts: usize, capacity: usize) -> Self {
+    pub fn new(words: usize, capacity: usize) -> Self {
         Self {
             waiting: Vec::with_capacity(capacity),
+            extras: Vec::new(),
+            free_extras: Vec::new(),
             long_entry: vec![0; words],
             short_entry: vec![0; words],
             exit: vec![0; words],
-            next_id: vec![0; accounts],
+            working: vec![0; words],
+            next_id: 0,
             ended: 0,
+            special: 0,
         }
     }
-    /// Next running order id of an account.
+    /// Next running order id.
     #[inline]
-    pub fn take_id(&mut self, account: usize) -> u32 {
-        let id = self.next_id[account];
-        self.next_id[account] += 1;
-        id
+    pub fn take_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.next_id - 1
     }
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
+    /// Whether any order is more than a plain market order.
+    #[inline]
+    pub fn has_special(&self) -> bool {
+        self.special > 0
+    }
     /// Adds an order, keeping the order of semantics 2.13 (symbol id, then order id).
     #[inline]
     pub fn push(&mut self, order: PendingOrder) {
-        let key = |o: &PendingOrder| (o.lane.symbol, o.order_id);
+        let key = |o: &PendingOrder| (o.symbol, o.order_id);
+        self.special += usize::from(order.extra != NO_EXTRA);
         if self.waiting.last().is_none_or(|last| key(last) <= key(&order)) {
             self.set_masks(&order);
             self.waiting.push(order);
@@ -124,39 +235,72 @@ impl OrderQueue {
         self.waiting.insert(at, order);
         self.set_masks(&order);
     }
+    /// Keeps the extra of an order that is about to be pushed.
+    pub fn keep_extra(&mut self, extra: Extra) -> u32 {
+        match self.free_extras.pop() {
+            Some(at) => {
+                self.extras[at as usize] = extra;
+                at
+            }
+            None => {
+                self.extras.push(extra);
+                (self.extras.len() - 1) as u32
+            }
+        }
+    }
+    /// What an order has beside it.
+    #[inline]
+    pub fn extra(&self, order: &PendingOrder) -> Extra {
+        if order.extra == NO_EXTRA { Extra::NONE } else { self.extras[order.extra as usize] }
+    }
     /// Sets the bits of a waiting order; without a branch, since which one it is cannot be predicted.
     #[inline]
     fn set_masks(&mut self, order: &PendingOrder) {
-        let (word, bit) = (order.lane.word, order.lane.bit);
+        let Lane { word, bit, .. } = order.lane();
         let only = |is: bool| bit & u64::from(is).wrapping_neg();
         let (entry, buy) = (order.role == Role::Entry, order.side == Side::Buy);
         self.exit[word] |= only(!entry);
         self.long_entry[word] |= only(entry & buy);
         self.short_entry[word] |= only(entry & !buy);
+        self.working[word] |= only(order.kind != OrderKind::Market);
     }
     /// Clears the bits of an order that ended.
     #[inline]
     fn clear_masks(&mut self, order: &PendingOrder) {
-        let (word, bit) = (order.lane.word, !order.lane.bit);
-        self.exit[word] &= bit;
-        self.long_entry[word] &= bit;
-        self.short_entry[word] &= bit;
+        let Lane { word, bit, .. } = order.lane();
+        self.exit[word] &= !bit;
+        self.long_entry[word] &= !bit;
+        self.short_entry[word] &= !bit;
+        self.working[word] &= !bit;
     }
     /// Order at a position of the queue.
     #[inline]
     pub fn get(&self, at: usize) -> Option<PendingOrder> {
         self.waiting.get(at).copied()
     }
-    /// Refuses the opening leg of the order at a position.
-    pub fn refuse_opening(&mut self, at: usize, reason: &'static str) {
-        self.waiting[at].opening_refused = reason;
+    /// The order at a position, unless it has ended.
+    #[inline]
+    pub fn live(&self, at: usize) -> Option<&PendingOrder> {
+        self.waiting.get(at).filter(|order| !order.ended)
     }
-    /// Whether any reduce-only order from signals or tables waits.
+    /// Changes the order at a position; not its symbol, id, side or role.
+    #[inline]
+    pub fn change(&mut self, at: usize, change: impl FnOnce(&mut PendingOrder)) {
+        change(&mut self.waiting[at]);
+    }
+    /// Positions of the orders of a symbol.
+    #[inline]
+    pub fn of_symbol(&self, symbol: usize) -> std::ops::Range<usize> {
+        let first = self.waiting.partition_point(|order| (order.symbol as usize) < symbol);
+        let count = self.waiting[first..].iter().take_while(|order| order.symbol as usize == symbol).count();
+        first..first + count
+    }
+    /// Whether any reduce-only order waits.
     #[inline]
     pub fn has_exits(&self) -> bool {
         self.exit.iter().any(|&word| word != 0)
     }
-    /// Number of waiting orders.
+    /// Number of waiting orders, ended ones included until they are taken out.
     #[inline]
     pub fn len(&self) -> usize {
         self.waiting.len()
@@ -175,49 +319,28 @@ impl OrderQueue {
         }
         let all = self.ended == self.waiting.len();
         self.ended = 0;
-        if all {
-            for at in 0..self.waiting.len() {
-                let order = self.waiting[at];
-                self.clear_masks(&order);
-            }
-            self.waiting.clear();
-            return;
-        }
         let mut kept = 0;
         for at in 0..self.waiting.len() {
             let order = self.waiting[at];
             if order.ended {
                 self.clear_masks(&order);
+                if order.extra != NO_EXTRA {
+                    self.free_extras.push(order.extra);
+                    self.special -= 1;
+                }
             } else {
                 self.waiting[kept] = order;
                 kept += 1;
             }
         }
         self.waiting.truncate(kept);
+        if all {
+            return;
+        }
         for at in 0..kept {
             // A symbol may have had two orders behind one bit.
             let order = self.waiting[at];
             self.set_masks(&order);
         }
-    }
-}
-
-/// A market order without levels, tag or quantity; fields are filled in by the caller.
-pub fn blank_order(lane: Lane, side: Side, role: Role) -> PendingOrder {
-    PendingOrder {
-        lane,
-        order_id: 0,
-        decided_bar: 0,
-        ttl_bars: 0,
-        side,
-        role,
-        closes_opposite: false,
-        steps: 0.0,
-        qty: f64::NAN,
-        stop_loss_px: f64::NAN,
-        take_profit_px: f64::NAN,
-        opening_refused: "",
-        tag: NO_TAG,
-        ended: false,
     }
 }

@@ -1,6 +1,6 @@
 //! Trading rules of a symbol as the engine reads them: rounding and admission (semantics 2.10).
 
-use crate::events::Side;
+use crate::events::{OrderKind, Side};
 use crate::market::{Contract, StepGrid};
 
 /// Rounding, minimums and maximums of one symbol.
@@ -12,6 +12,7 @@ pub struct SymbolRules {
     pub step: StepGrid,
     min_qty: f64,
     max_market_qty: f64,
+    max_limit_qty: f64,
     min_notional_usdt: f64,
 }
 
@@ -23,15 +24,20 @@ impl SymbolRules {
             step: contract.step,
             min_qty: contract.min_qty,
             max_market_qty: contract.max_qty.min(contract.market_max_qty),
+            max_limit_qty: contract.max_qty,
             min_notional_usdt: contract.min_notional_usdt,
         }
     }
-    /// Why a market order of `qty` would not be admitted for its size.
+    /// Why an order of `qty` would not be admitted for its size. Stops execute as market orders.
     #[inline]
-    pub fn quantity_rejection(&self, qty: f64) -> Option<&'static str> {
+    pub fn quantity_rejection(&self, qty: f64, kind: OrderKind) -> Option<&'static str> {
+        let largest = match kind {
+            OrderKind::Market | OrderKind::Stop => self.max_market_qty,
+            OrderKind::Limit | OrderKind::StopLimit => self.max_limit_qty,
+        };
         if qty <= 0.0 || qty < self.min_qty {
             Some("min_qty")
-        } else if qty > self.max_market_qty {
+        } else if qty > largest {
             Some("max_qty")
         } else {
             None
@@ -39,8 +45,8 @@ impl SymbolRules {
     }
     /// Why an opening leg of `qty` would not be admitted at `price_px`.
     #[inline]
-    pub fn opening_rejection(&self, qty: f64, price_px: f64) -> Option<&'static str> {
-        self.quantity_rejection(qty)
+    pub fn opening_rejection(&self, qty: f64, price_px: f64, kind: OrderKind) -> Option<&'static str> {
+        self.quantity_rejection(qty, kind)
             .or_else(|| (!self.meets_min_notional(qty, price_px)).then_some("min_notional"))
     }
     /// Whether an opening leg at `price_px` meets the minimum notional (checked at the decision and at the fill).
@@ -64,6 +70,18 @@ impl SymbolRules {
     /// A limit price, never more aggressive than asked: buys down, sells up.
     pub fn round_limit(&self, price_px: f64, side: Side) -> f64 {
         self.round_fill(price_px, side.opposite())
+    }
+    /// Whether a price reaches a resting limit order at `limit_px` (semantics 2.5); `touches`: touching is enough.
+    #[inline]
+    pub fn limit_reached(&self, side: Side, limit_px: f64, price_px: f64, touches: bool) -> bool {
+        let beyond = side.sign() * (self.in_ticks(limit_px) - self.in_ticks(price_px));
+        if touches {
+            beyond >= 0.0
+        } else if self.tick.is_some() {
+            beyond >= 1.0
+        } else {
+            beyond > 0.0
+        }
     }
     /// A price in whole ticks where there is a grid, else as it is; only for comparing.
     #[inline]

@@ -1,30 +1,39 @@
-//! Positions and balances of one batch of accounts, as columns.
-//!
-//! Two shapes share the code. *Symbol lanes*: one account, lane = symbol, masks have one bit per symbol. *Trial
-//! lanes*: `accounts` accounts side by side (a multiple of 8, at most 64), lane = `symbol · accounts + account`, one
-//! mask word per symbol and one bit per account; used where a universe is narrower than the SIMD width.
+//! Positions and balances of one account, as columns: lane = symbol, masks have one bit per symbol.
 
 use super::Money;
 
-/// Where one symbol of one account lives.
+/// Where a symbol's state lives: its column index, and its bit in the masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lane {
-    /// Index into lane columns.
-    pub index: usize,
-    /// Symbol id.
+    /// Symbol id, the index into lane columns.
     pub symbol: usize,
-    /// Account of the batch.
-    pub account: usize,
     /// Mask word.
     pub word: usize,
     /// Mask bit.
     pub bit: u64,
 }
 
-/// State of a batch of accounts: what matters, and can be compared; no scratch.
+impl Lane {
+    /// Lane of a symbol.
+    #[inline]
+    pub fn of(symbol: usize) -> Self {
+        Self { symbol, word: symbol / 64, bit: 1 << (symbol % 64) }
+    }
+    /// Lane of a mask bit.
+    #[inline]
+    pub fn of_bit(word: usize, bit: u32) -> Self {
+        Self { symbol: word * 64 + bit as usize, word, bit: 1 << bit }
+    }
+    /// Whether its bit is set in a mask.
+    #[inline]
+    pub fn is_in(self, mask: &[u64]) -> bool {
+        mask[self.word] & self.bit != 0
+    }
+}
+
+/// State of an account: what matters, and can be compared; no scratch.
 #[derive(Debug, Clone)]
 pub struct Book {
-    accounts: usize,
     /// Signed position, base units.
     pub qty: Vec<f64>,
     /// Average entry price, 0 when flat.
@@ -35,15 +44,15 @@ pub struct Book {
     pub held_long: Vec<u64>,
     /// Bit set: short.
     pub held_short: Vec<u64>,
-    /// Wallet balance `W`, per account.
-    pub wallet: Vec<Money>,
-    /// Cash `B` of the independent form, per account (semantics 4.4).
-    pub cash: Vec<Money>,
-    /// Σ realised PnL, per account.
-    pub realized: Vec<Money>,
+    /// Wallet balance `W`.
+    pub wallet: Money,
+    /// Cash `B` of the independent form (semantics 4.4).
+    pub cash: Money,
+    /// Σ realised PnL.
+    pub realized: Money,
     open_positions: u32,
-    /// Largest gross notional ever booked, per account: the scale of rounding errors.
-    pub turnover_scale: Vec<f64>,
+    /// Largest gross notional ever booked: the scale of rounding errors.
+    pub turnover_scale: f64,
 }
 
 /// What booking a fill did.
@@ -62,32 +71,24 @@ pub struct Booked {
 }
 
 impl Book {
-    /// An empty book for `accounts` accounts (1: symbol lanes) over `symbols` symbols in rows of `lanes` lanes.
-    pub fn new(accounts: usize, symbols: usize, lanes: usize, initial_capital_usdt: &[f64]) -> Self {
-        assert_eq!(initial_capital_usdt.len(), accounts, "one capital per account");
-        let (lanes, words) =
-            if accounts == 1 { (lanes, symbols.div_ceil(64).max(1)) } else { (symbols * accounts, symbols) };
-        let money: Vec<Money> = initial_capital_usdt.iter().map(|&usdt| Money::new(usdt)).collect();
+    /// An empty book over `symbols` symbols in rows of `lanes` lanes.
+    pub fn new(symbols: usize, lanes: usize, initial_capital_usdt: f64) -> Self {
+        let words = symbols.div_ceil(64).max(1);
+        let money = Money::new(initial_capital_usdt);
         Self {
-            accounts,
             qty: vec![0.0; lanes],
             avg_entry_px: vec![0.0; lanes],
             steps: vec![0.0; lanes],
             held_long: vec![0; words],
             held_short: vec![0; words],
-            wallet: money.clone(),
+            wallet: money,
             cash: money,
-            realized: vec![Money::default(); accounts],
+            realized: Money::default(),
             open_positions: 0,
-            turnover_scale: initial_capital_usdt.to_vec(),
+            turnover_scale: initial_capital_usdt,
         }
     }
-    /// Number of accounts; 1 means symbol lanes.
-    #[inline]
-    pub fn accounts(&self) -> usize {
-        self.accounts
-    }
-    /// Symbols with a position, over all accounts of the batch.
+    /// Symbols with a position.
     #[inline]
     pub fn open_positions(&self) -> u32 {
         self.open_positions
@@ -97,32 +98,10 @@ impl Book {
     pub fn words(&self) -> usize {
         self.held_long.len()
     }
-    /// Lane of a mask bit.
+    /// Bits of a mask word that have a position.
     #[inline]
-    pub fn lane_of_bit(&self, word: usize, bit: u32) -> Lane {
-        let bit_index = bit as usize;
-        let mask = 1u64 << bit;
-        if self.accounts == 1 {
-            let symbol = word * 64 + bit_index;
-            Lane { index: symbol, symbol, account: 0, word, bit: mask }
-        } else {
-            Lane {
-                index: word * self.accounts + bit_index,
-                symbol: word,
-                account: bit_index,
-                word,
-                bit: mask,
-            }
-        }
-    }
-    /// Lane of a symbol of an account.
-    #[inline]
-    pub fn lane(&self, symbol: usize, account: usize) -> Lane {
-        if self.accounts == 1 {
-            self.lane_of_bit(symbol / 64, (symbol % 64) as u32)
-        } else {
-            self.lane_of_bit(symbol, account as u32)
-        }
+    pub fn held(&self, word: usize) -> u64 {
+        self.held_long[word] | self.held_short[word]
     }
     /// Books a fill of `dq` units (signed; `steps_delta` of them in steps), after which the position is `qty_after`.
     ///
@@ -137,7 +116,7 @@ impl Book {
         price_px: f64,
         fee_usdt: f64,
     ) -> Booked {
-        let i = lane.index;
+        let i = lane.symbol;
         let (before, entry) = (self.qty[i], self.avg_entry_px[i]);
         let steps_before = self.steps[i];
         let steps_after = steps_before + steps_delta;
@@ -166,13 +145,12 @@ impl Book {
         self.held_long[lane.word] = self.held_long[lane.word] & !lane.bit | if long { lane.bit } else { 0 };
         self.held_short[lane.word] =
             self.held_short[lane.word] & !lane.bit | if short { lane.bit } else { 0 };
-        let account = lane.account;
         let traded = dq * price_px;
-        self.wallet[account].add(realized - fee_usdt);
-        self.cash[account].add(-traded);
-        self.cash[account].add(-fee_usdt);
-        self.realized[account].add(realized);
-        self.turnover_scale[account] = self.turnover_scale[account].max(traded.abs());
+        self.wallet.add(realized - fee_usdt);
+        self.cash.add(-traded);
+        self.cash.add(-fee_usdt);
+        self.realized.add(realized);
+        self.turnover_scale = self.turnover_scale.max(traded.abs());
         Booked {
             realized_usdt: realized,
             position_before: before,
@@ -181,33 +159,31 @@ impl Book {
             avg_entry_after: entry_after,
         }
     }
-    /// Books a cash flow that is no trade (funding).
+    /// Books a cash flow that is no trade (funding, insurance).
     #[inline]
-    pub fn book_cash(&mut self, account: usize, amount_usdt: f64) {
-        self.wallet[account].add(amount_usdt);
-        self.cash[account].add(amount_usdt);
+    pub fn book_cash(&mut self, amount_usdt: f64) {
+        self.wallet.add(amount_usdt);
+        self.cash.add(amount_usdt);
     }
     /// Checks that both forms of equity agree (semantics 4.9 I2) and that flat positions hold nothing.
     ///
     /// # Panics
     /// When they do not: the account is broken, and no number of it may be shown.
-    pub fn check(&self, account: usize, mark_px_of: impl Fn(usize) -> f64) {
-        let symbols = if self.accounts == 1 { self.qty.len() } else { self.held_long.len() };
+    pub fn check(&self, mark_px_of: impl Fn(usize) -> f64) {
         let (mut unrealized, mut value, mut scale) = (Money::default(), Money::default(), 0.0f64);
-        for symbol in 0..symbols {
-            let i = if self.accounts == 1 { symbol } else { symbol * self.accounts + account };
+        for i in 0..self.qty.len() {
             assert_eq!(self.steps[i] == 0.0, self.qty[i] == 0.0, "steps and quantity disagree on being flat");
             if self.qty[i] == 0.0 {
                 continue;
             }
-            let mark = mark_px_of(symbol);
+            let mark = mark_px_of(i);
             unrealized.add(self.qty[i] * (mark - self.avg_entry_px[i]));
             value.add(self.qty[i] * mark);
             scale = scale.max((self.qty[i] * mark).abs());
         }
-        let wallet_form = self.wallet[account].value() + unrealized.value();
-        let cash_form = self.cash[account].value() + value.value();
-        let scale = scale.max(self.turnover_scale[account]).max(1.0);
+        let wallet_form = self.wallet.value() + unrealized.value();
+        let cash_form = self.cash.value() + value.value();
+        let scale = scale.max(self.turnover_scale).max(1.0);
         assert!(
             (wallet_form - cash_form).abs() <= 1e-9 * scale + 1e-6,
             "equity {wallet_form} from the wallet and {cash_form} from cash disagree"
@@ -222,8 +198,8 @@ mod tests {
     /// Example 08: average entry, partial close, flip, fees; both forms after each fill.
     #[test]
     fn a_flip_realises_the_closed_part_and_reopens_at_the_fill_price() {
-        let mut book = Book::new(1, 1, 8, &[10_000.0]);
-        let lane = book.lane(0, 0);
+        let mut book = Book::new(1, 8, 10_000.0);
+        let lane = Lane::of(0);
         let rows: [(f64, f64, f64, f64, f64); 5] = [
             (2.0, 100.0, 0.0, 100.0, 9_999.9),
             (1.0, 106.0, 0.0, 102.0, 9_999.847),
@@ -237,8 +213,8 @@ mod tests {
             let booked = book.book_fill(lane, dq, dq, position, price, dq.abs() * price * 0.0005);
             assert!((booked.realized_usdt - realized).abs() < 1e-9);
             assert!((booked.avg_entry_after - entry).abs() < 1e-9);
-            assert!((book.wallet[0].value() - wallet).abs() < 1e-9);
-            book.check(0, |_| price);
+            assert!((book.wallet.value() - wallet).abs() < 1e-9);
+            book.check(|_| price);
         }
         assert_eq!((book.held_long[0], book.held_short[0]), (0, 0));
     }
@@ -246,10 +222,10 @@ mod tests {
     #[test]
     #[should_panic(expected = "disagree")]
     fn a_lost_cash_flow_is_noticed() {
-        let mut book = Book::new(1, 1, 8, &[10_000.0]);
-        let lane = book.lane(0, 0);
+        let mut book = Book::new(1, 8, 10_000.0);
+        let lane = Lane::of(0);
         book.book_fill(lane, 2.0, 2.0, 2.0, 100.0, 0.1);
-        book.wallet[0].add(-0.01);
-        book.check(0, |_| 100.0);
+        book.wallet.add(-0.01);
+        book.check(|_| 100.0);
     }
 }

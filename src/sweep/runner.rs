@@ -16,7 +16,7 @@ use super::points::Points;
 use super::source::Source;
 use crate::config::Spec;
 use crate::config::plan::EnginePlan;
-use crate::engine::{Account, Venue};
+use crate::engine::{Account, TileFeed, Venue};
 use crate::error::{BadInput, Error, Result};
 use crate::execution::volume::TrailingVolume;
 use crate::market::{Market, TileBuffer};
@@ -455,7 +455,8 @@ fn run_accounts(
         signals.step(job.market, &tile);
         for (trial, (account, outcome)) in accounts.iter_mut().enumerate() {
             let Ok(stats) = outcome else { continue };
-            let step = || account.step_tile(venue, &tile, trailing, &signals.trial(trial), stats);
+            let feed = TileFeed { tile: &tile, trailing_volume: trailing, signals: signals.trial(trial) };
+            let step = || account.step_tile(venue, &feed, stats);
             // A broken invariant is a defect of the engine: it ends its own trial, loudly, and no other.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(step)) {
                 *outcome = Err(panic_text(&*panic));

@@ -1,0 +1,374 @@
+//! Explicit orders meet a bar: triggers, arrivals, fills and what is left of an order afterwards (semantics 2.3–2.5, 2.9,
+//! 2.11; docs/decisions/0007 for what they leave open).
+
+use super::account::{Account, Bar};
+use super::fill::{Execution, Impact, Origin, bounded};
+use super::intrabar::Ohlc;
+use crate::config::plan::{EntryBeyondStop, LimitRule};
+use crate::events::{FillFlags, FillReason, Liquidity, NO_GROUP, OrderKind, OrderStatus, Recorder, Side};
+use crate::execution::draw::draw;
+use crate::execution::orders::{Extra, NO_EXTRA, PendingOrder, Role, Stage};
+use crate::execution::pricing::{Priced, StopHit, stop_hit};
+use crate::portfolio::Lane;
+
+/// How an order executes.
+#[derive(Debug, Clone, Copy)]
+struct Act {
+    base_px: f64,
+    /// Price as it stands and maker; `None`: slippage from the base, taker.
+    maker: bool,
+    impact: Impact,
+    /// A taker price is not beyond this; `NaN`: no bound.
+    bound_px: f64,
+    reason: Option<FillReason>,
+    flags: FillFlags,
+    /// Inside the bar, and not at its open.
+    inside: bool,
+}
+
+impl Act {
+    /// As a market order at the open.
+    fn market(open_px: f64) -> Self {
+        Self {
+            base_px: open_px,
+            maker: false,
+            impact: Impact::Market,
+            bound_px: f64::NAN,
+            reason: None,
+            flags: FillFlags::default(),
+            inside: false,
+        }
+    }
+}
+
+impl Account {
+    /// Stops whose trigger the open has passed act now: as market orders, or as limit orders that arrive.
+    pub(super) fn trigger_at_open(&mut self, bar: &Bar<'_>) {
+        for at in 0..self.orders.len() {
+            let Some(order) = self.orders.live(at).filter(|order| order.stage == Stage::Armed).copied()
+            else {
+                continue;
+            };
+            let symbol = order.symbol as usize;
+            if !bar.is_tradable(symbol) {
+                continue;
+            }
+            let open = bar.px(bar.tile.open, symbol);
+            let trigger = self.orders.extra(&order).price_px;
+            let rules = &bar.venue.rules[symbol];
+            if matches!(stop_hit(rules, order.side, trigger, open, open, open, 0.0), StopHit::Gap { .. }) {
+                let stage = if order.kind == OrderKind::Stop { Stage::Triggered } else { Stage::Arriving };
+                self.orders.change(at, |order| order.stage = stage);
+            }
+        }
+    }
+    /// Executes a market order, or a stop that was triggered, at the open of its first tradable bar.
+    #[inline]
+    pub(super) fn act_at_open<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        at: usize,
+        order: &PendingOrder,
+        recorder: &mut R,
+    ) {
+        let symbol = order.symbol as usize;
+        if !bar.is_tradable(symbol) {
+            return;
+        }
+        let mut act = Act::market(bar.px(bar.tile.open, symbol));
+        if order.stage == Stage::Triggered {
+            // What the participation cap leaves of it is a market order.
+            self.orders.change(at, |order| order.stage = Stage::Market);
+            act.impact = Impact::Stop;
+            act.reason = Some(FillReason::StopEntryGap);
+            act.flags = FillFlags::GAPPED;
+        }
+        self.act(bar, at, order, act, recorder);
+    }
+    /// Limit orders meet their first tradable bar: marketable ones take, the others rest (semantics 2.5).
+    pub(super) fn arrive<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
+        for at in 0..self.orders.len() {
+            let Some(order) = self.orders.live(at).filter(|order| order.stage == Stage::Arriving).copied()
+            else {
+                continue;
+            };
+            let symbol = order.symbol as usize;
+            if !bar.is_tradable(symbol) {
+                continue;
+            }
+            let extra = self.orders.extra(&order);
+            let limit_px = limit_of(&order, &extra);
+            let open = bar.px(bar.tile.open, symbol);
+            self.orders.change(at, |order| order.stage = Stage::Resting);
+            if bar.venue.rules[symbol].limit_reached(order.side, limit_px, open, true) {
+                self.take(bar, at, &order, &extra, Act { bound_px: limit_px, ..Act::market(open) }, recorder);
+            }
+        }
+    }
+    /// A limit order that is marketable: taker, unless it must not be.
+    fn take<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        at: usize,
+        order: &PendingOrder,
+        extra: &Extra,
+        act: Act,
+        recorder: &mut R,
+    ) {
+        if extra.post_only {
+            return self.end_order(at, order, bar, OrderStatus::Rejected, "post_only", recorder);
+        }
+        self.act(bar, at, order, Act { reason: Some(FillReason::LimitTaker), ..act }, recorder);
+    }
+    /// Phase 4: the explicit orders of a symbol, inside the bar, by their ids.
+    pub(super) fn orders_inside<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        lane: Lane,
+        ohlc: &Ohlc,
+        recorder: &mut R,
+    ) {
+        let rules = &bar.venue.rules[lane.symbol];
+        for at in self.orders.of_symbol(lane.symbol) {
+            let Some(order) = self.orders.live(at).copied() else { continue };
+            let extra = self.orders.extra(&order);
+            match order.stage {
+                Stage::Market | Stage::Triggered | Stage::Arriving => {}
+                Stage::Resting => {
+                    let limit_px = limit_of(&order, &extra);
+                    let touches = self.touch_fills(bar, lane, u64::from(order.order_id));
+                    let best = ohlc.favourable(order.side.opposite());
+                    if rules.limit_reached(order.side, limit_px, best, touches) {
+                        let act = Act {
+                            maker: true,
+                            inside: true,
+                            reason: Some(FillReason::LimitMaker),
+                            ..Act::market(limit_px)
+                        };
+                        self.act(bar, at, &order, act, recorder);
+                    }
+                }
+                Stage::Armed => {
+                    let overshoot = self.plan.execution.stop_overshoot;
+                    let hit = stop_hit(
+                        rules,
+                        order.side,
+                        extra.price_px,
+                        ohlc.open,
+                        ohlc.high,
+                        ohlc.low,
+                        overshoot,
+                    );
+                    let (StopHit::Through { base_px } | StopHit::Gap { base_px }) = hit else { continue };
+                    let act = Act { impact: Impact::Stop, inside: true, ..Act::market(base_px) };
+                    let act = Act { flags: FillFlags::STOP_RUN, ..act };
+                    if order.kind == OrderKind::Stop {
+                        self.orders.change(at, |order| order.stage = Stage::Market);
+                        let act = Act { reason: Some(FillReason::StopEntry), ..act };
+                        self.act(bar, at, &order, act, recorder);
+                        continue;
+                    }
+                    self.orders.change(at, |order| order.stage = Stage::Resting);
+                    if rules.limit_reached(order.side, extra.limit_px, base_px, true) {
+                        let act = Act { bound_px: extra.limit_px, impact: Impact::Market, ..act };
+                        self.take(bar, at, &order, &extra, act, recorder);
+                    }
+                }
+            }
+        }
+    }
+    /// Whether touching fills a resting order (semantics 2.5); `number` is the order's in the draw.
+    pub(super) fn touch_fills(&self, bar: &Bar<'_>, lane: Lane, number: u64) -> bool {
+        match self.plan.execution.limit_rule {
+            LimitRule::Touch => true,
+            LimitRule::Through => false,
+            LimitRule::TouchProb(p) => {
+                draw(self.plan.seed, &bar.venue.market.symbols[lane.symbol].name, number) < p
+            }
+        }
+    }
+    /// Executes an order: one fill of a closing and an opening leg, each as large as it may be, and what is left waits.
+    #[inline]
+    fn act<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        at: usize,
+        order: &PendingOrder,
+        act: Act,
+        recorder: &mut R,
+    ) {
+        let lane = order.lane();
+        let against = self.steps_against(lane, order.side);
+        let closing = if order.closes_opposite { against } else { order.steps.min(against) };
+        let wanted = match (order.role, order.closes_opposite) {
+            (Role::Exit, _) => 0.0,
+            (Role::Entry, true) => order.steps,
+            (Role::Entry, false) => order.steps - closing,
+        };
+        let rules = &bar.venue.rules[lane.symbol];
+        let mut refused = order.opening_refused;
+        if refused.is_empty() && wanted > 0.0 {
+            refused = self.refusal_at_fill(bar, order, &act, rules.step.value(wanted));
+        }
+        let admitted = if refused.is_empty() { wanted } else { 0.0 };
+        let (closing_now, opening) = self.cut_by_cap(bar, lane, closing, admitted);
+        let steps = closing_now + opening;
+        if steps == 0.0 {
+            if closing + admitted > 0.0 {
+                // Cut to nothing: the order waits for a bar with more volume.
+                return;
+            }
+            let (status, reason) = match order.role {
+                Role::Exit => (OrderStatus::Cancelled, "reduce_only"),
+                Role::Entry => (OrderStatus::Rejected, refused),
+            };
+            return self.end_order(at, order, bar, status, reason, recorder);
+        }
+        let qty = rules.step.value(steps);
+        let (priced, liquidity) = self.priced(bar, lane, order.side, qty, &act);
+        let reason = act.reason.unwrap_or(match opening > 0.0 {
+            true => FillReason::MarketEntry,
+            false => FillReason::MarketExit,
+        });
+        let origin = Origin { order_id: order.order_id, tag: order.tag };
+        let began = self.book.steps[lane.symbol] == 0.0 || (closing_now > 0.0 && opening > 0.0);
+        let left = (closing - closing_now) + (admitted - opening);
+        let flags = act.flags.with(FillFlags::VOLUME_CAPPED, left > 0.0);
+        let (side, base_px) = (order.side, act.base_px);
+        let execution =
+            Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin };
+        self.book_fill(bar, execution, recorder);
+        if act.inside {
+            self.changed_inside[lane.word] |= lane.bit;
+        }
+        if opening > 0.0 {
+            self.increased_by(bar, lane, order, &act, priced.price_px, began);
+        }
+        if order.extra != NO_EXTRA {
+            self.cancel_group(bar, order, recorder);
+        }
+        if left > 0.0 {
+            self.keep_rest(at, left, opening > 0.0);
+            return;
+        }
+        let status = if refused.is_empty() { OrderStatus::Filled } else { OrderStatus::Cancelled };
+        self.end_order(at, order, bar, status, refused, recorder);
+    }
+    /// Why the opening leg must not fill at this base price; empty: it may.
+    #[inline]
+    fn refusal_at_fill(
+        &self,
+        bar: &Bar<'_>,
+        order: &PendingOrder,
+        act: &Act,
+        opening_qty: f64,
+    ) -> &'static str {
+        let rules = &bar.venue.rules[order.symbol as usize];
+        if !order.has_opened && !rules.meets_min_notional(opening_qty, act.base_px) {
+            return "min_notional";
+        }
+        let rejects = self.plan.execution.entry_beyond_stop == EntryBeyondStop::Reject;
+        if rejects && !act.inside && !order.stop_loss_px.is_nan() {
+            let exit_side = order.side.opposite();
+            let stop = rules.round_stop(order.stop_loss_px, exit_side);
+            let open = act.base_px;
+            if matches!(stop_hit(rules, exit_side, stop, open, open, open, 0.0), StopHit::Gap { .. }) {
+                return "beyond_stop";
+            }
+        }
+        ""
+    }
+    /// The parts of the two legs that the participation cap lets through now; they count against it.
+    #[inline]
+    fn cut_by_cap(&mut self, bar: &Bar<'_>, lane: Lane, closing: f64, opening: f64) -> (f64, f64) {
+        if self.capped.is_empty() {
+            return (closing, opening);
+        }
+        let left = self.cap_left(bar, lane).max(0.0);
+        let closing_now = if self.cap_covers_exits() { closing.min(left) } else { closing };
+        let counted = if self.cap_covers_exits() { closing_now } else { 0.0 };
+        // A position is not flipped before it is closed.
+        let opening = if closing_now < closing { 0.0 } else { opening.min(left - counted) };
+        self.count_against_cap(bar, lane, counted + opening);
+        (closing_now, opening)
+    }
+    /// Price of an act for this quantity.
+    #[inline]
+    fn priced(&self, bar: &Bar<'_>, lane: Lane, side: Side, qty: f64, act: &Act) -> (Priced, Liquidity) {
+        if act.maker {
+            let priced = Priced { price_px: act.base_px, slippage_bps: 0.0, participation: f64::NAN };
+            return (priced, Liquidity::Maker);
+        }
+        let mut priced = self.price_taker(bar, lane, side, act.base_px, qty, act.impact);
+        if !act.bound_px.is_nan() {
+            priced.price_px = bounded(priced.price_px, side, act.bound_px);
+        }
+        (priced, Liquidity::Taker)
+    }
+    /// What is left of an order after a partial fill: a plain quantity, that has passed its minimums.
+    fn keep_rest(&mut self, at: usize, steps: f64, opened: bool) {
+        self.orders.change(at, |rest| {
+            rest.steps = steps;
+            rest.closes_opposite &= rest.role == Role::Exit;
+            rest.has_opened |= opened;
+        });
+    }
+    /// A fill that increased the position: levels, masks, the start of an episode.
+    #[inline]
+    fn increased_by(
+        &mut self,
+        bar: &Bar<'_>,
+        lane: Lane,
+        order: &PendingOrder,
+        act: &Act,
+        price_px: f64,
+        began: bool,
+    ) {
+        if act.inside {
+            self.entered_inside[lane.word] |= lane.bit;
+        } else {
+            self.increased[lane.word] |= lane.bit;
+            if began {
+                self.opened[lane.word] |= lane.bit;
+            }
+        }
+        if began {
+            self.levels.begin_episode(lane, price_px);
+        }
+        let extra = self.orders.extra(order);
+        let attached = order.attached(&extra);
+        if !attached.any() {
+            return;
+        }
+        if !attached.take_profit_px.is_nan() && !act.inside {
+            self.fresh_target[lane.word] |= lane.bit;
+        }
+        let exit_side = order.side.opposite();
+        let rules = &bar.venue.rules[lane.symbol];
+        // NaN passes through the rounding, and keeps what is there.
+        let stop_loss = rules.round_stop(attached.stop_loss_px, exit_side);
+        let take_profit = rules.round_limit(attached.take_profit_px, exit_side);
+        self.levels.attach(lane, order.side == Side::Buy, stop_loss, take_profit, bar.bar);
+        if !attached.trail_px.is_nan() {
+            self.levels.attach_trail(lane, attached.trail_px, attached.activation_px);
+        }
+    }
+    /// The first fill of an order cancels the others of its group.
+    fn cancel_group<R: Recorder>(&mut self, bar: &Bar<'_>, filled: &PendingOrder, recorder: &mut R) {
+        let group = self.orders.extra(filled).oco_group;
+        if group == NO_GROUP {
+            return;
+        }
+        for at in 0..self.orders.len() {
+            let Some(order) = self.orders.live(at).copied() else { continue };
+            if order.order_id != filled.order_id && self.orders.extra(&order).oco_group == group {
+                self.end_order(at, &order, bar, OrderStatus::Cancelled, "oco", recorder);
+            }
+        }
+    }
+}
+
+/// The limit price of a limit or a stop-limit order.
+fn limit_of(order: &PendingOrder, extra: &Extra) -> f64 {
+    if order.kind == OrderKind::StopLimit { extra.limit_px } else { extra.price_px }
+}
