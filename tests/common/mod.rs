@@ -85,6 +85,8 @@ pub(crate) fn market_with(
             volume: field(4),
             quote_volume: None,
             mark: marks.map(|marks| panel(&|bar, symbol| marks[bar][symbol])),
+            regime: None,
+            baseline_volume: None,
         },
         first_row: 0,
         funding,

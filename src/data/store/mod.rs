@@ -145,6 +145,6 @@ impl content::Meta {
     /// Whether the policy for bad rows made no difference.
     fn is_clean(&self) -> bool {
         self.failed.is_empty()
-            && self.symbols.iter().all(|symbol| symbol.notes.dropped_bars + symbol.notes.dropped_funding == 0)
+            && self.symbols.iter().all(|symbol| symbol.notes.dropped_rows() == 0)
     }
 }
