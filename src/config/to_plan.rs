@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use super::axes::Axis;
 use super::judge::amend;
 use super::keys;
-use super::plan::{EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, Sizing, Slippage};
-use super::spec::{FundingBoundarySpec, LimitRuleSpec, MarkSource, SignalKind, SizingMethod, Spec};
+use super::plan::{
+    ActivityProfile, EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, LiquidityPlan,
+    RegimePlan, Seasonality, Sizing, Slippage,
+};
+use super::spec::{
+    FundingBoundarySpec, LimitRuleSpec, LiquidityRegimesSpec, MarkSource, ProfileSpec, SignalKind,
+    SizingMethod, Spec,
+};
 use crate::Result;
 use crate::error::{BadInput, nearest};
 
@@ -71,6 +77,7 @@ impl Spec {
                     }
                 },
             },
+            liquidity: self.liquidity_regimes.plan(),
             max_stale_bars: self.universe.max_stale_bars,
             check_invariants: self.general.check_invariants,
         })
@@ -120,6 +127,15 @@ impl Spec {
                 "liquidity_regimes.vacuum_below",
                 regimes.vacuum_below.to_string(),
                 format!("at most liquidity_regimes.thin_below = {}", regimes.thin_below),
+            );
+        }
+        if let ActivityProfile::Median { observations } = regimes.plan().regimes.profile
+            && observations < regimes.min_obs
+        {
+            return fault(
+                "liquidity_regimes.min_obs",
+                regimes.min_obs.to_string(),
+                format!("at most the {observations} observations of a slot (liquidity_regimes.profile_obs)"),
             );
         }
         match self.signals.kind {
@@ -199,6 +215,42 @@ impl Spec {
                 .push("`signals.path` is not read: signals.kind is neither \"orders\" nor \"table\"".into());
         }
         warnings
+    }
+}
+
+impl LiquidityRegimesSpec {
+    /// The plan of these keys alone; whether they contradict each other is [`Spec::plan`]'s to say.
+    pub fn plan(&self) -> LiquidityPlan {
+        let profile = match (self.profile, self.profile_obs, self.seasonality) {
+            (ProfileSpec::Ewma, ..) => ActivityProfile::Ewma { eta: self.profile_eta },
+            // Eight weeks, or four weeks of days.
+            (ProfileSpec::Median, 0, Seasonality::TimeOfDay) => ActivityProfile::Median { observations: 28 },
+            (ProfileSpec::Median, 0, _) => ActivityProfile::Median { observations: 8 },
+            (ProfileSpec::Median, observations, _) => ActivityProfile::Median { observations },
+        };
+        LiquidityPlan {
+            enabled: self.enabled,
+            regimes: RegimePlan {
+                seasonality: self.seasonality,
+                profile,
+                min_obs: self.min_obs,
+                fallback_min_bars: self.fallback_min_bars,
+                smooth_bars: self.smooth_bars,
+                vacuum_below: self.vacuum_below,
+                thin_below: self.thin_below,
+                hysteresis: self.hysteresis,
+                without_baseline: self.regime_without_baseline,
+            },
+            vacuum_blocks_entries: self.vacuum_blocks_entries,
+            thin_size_mult: self.thin_size_mult,
+        }
+    }
+}
+
+impl Default for RegimePlan {
+    /// That of a config that says nothing.
+    fn default() -> Self {
+        LiquidityRegimesSpec::default().plan().regimes
     }
 }
 
