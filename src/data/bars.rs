@@ -49,8 +49,7 @@ impl BarRules {
             },
         };
         if open_us % step_us != 0 {
-            let grid = bar_name(self.step_ms)
-                .map_or_else(|| format!("{} ms", self.step_ms), str::to_owned);
+            let grid = bar_name(self.step_ms).map_or_else(|| format!("{} ms", self.step_ms), str::to_owned);
             let end = if self.ts_kind == TsKind::Open { "open" } else { "close" };
             let found = stamp::format_ms(stamp.us.div_euclid(1000));
             return Err(Fault::new("ts", found, format!("{end} times on the {grid} grid")));

@@ -58,7 +58,11 @@ pub(crate) fn read_liquidity(
             return Ok(());
         }
         columns.ts_ms.push(open_ms);
-        if regime.is_nan() { columns.baseline_volume.push(baseline) } else { columns.regime.push(regime) }
+        if regime.is_nan() {
+            columns.baseline_volume.push(baseline)
+        } else {
+            columns.regime.push(regime)
+        }
         Ok(())
     })?;
     Ok((columns, notes, ignored))

@@ -110,6 +110,8 @@ pub(crate) fn warnings<'a>(symbols: impl Iterator<Item = (&'a str, &'a Notes)> +
     counted("funding records before the first bar or after the delisting, ignored", |notes| {
         notes.funding_ignored
     });
-    counted("liquidity rows before the first bar or after the last, ignored", |notes| notes.liquidity_ignored);
+    counted("liquidity rows before the first bar or after the last, ignored", |notes| {
+        notes.liquidity_ignored
+    });
     lines
 }

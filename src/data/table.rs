@@ -50,7 +50,8 @@ pub(crate) struct Words {
 impl Words {
     /// Place of a word, in any case; no word and an unknown one are faults.
     pub(crate) fn place(&self, text: &[u8]) -> std::result::Result<f64, Fault> {
-        let place = self.words.iter().position(|word| text.trim_ascii().eq_ignore_ascii_case(word.as_bytes()));
+        let place =
+            self.words.iter().position(|word| text.trim_ascii().eq_ignore_ascii_case(word.as_bytes()));
         place.map(|place| place as f64).ok_or_else(|| Fault::new(self.column, quote(text), self.expected))
     }
 }

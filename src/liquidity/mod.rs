@@ -8,7 +8,7 @@
 mod activity;
 pub(crate) mod stream;
 
-pub use crate::config::plan::{RegimePlan, Regime};
+pub use crate::config::plan::{ActivityProfile, Regime, RegimePlan, Seasonality};
 
 use crate::market::{Market, Tile};
 use barloom_kernels::liquidity as kernels;

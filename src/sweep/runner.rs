@@ -328,30 +328,26 @@ pub fn run_chunk(
     let resolved: Vec<Resolved> = trials.map(|trial| job.resolve(trial)).collect();
     let mut faults: Vec<String> =
         resolved.iter().map(|r| r.ready.as_ref().err().cloned().unwrap_or_default()).collect();
-    let mut live = Vec::new();
-    let mut params = Vec::new();
-    for (index, trial) in resolved.iter().enumerate() {
-        if let Ok((_, values)) = &trial.ready {
-            live.push(index);
-            params.push(values.clone());
-        }
-    }
-    let bind = |params: &[BTreeMap<String, f64>]| {
-        job.source.bind(params, job.spec.general.seed, job.market, job.run.clone())
+    let mut live: Vec<usize> = (0..resolved.len()).filter(|&index| resolved[index].ready.is_ok()).collect();
+    let bind = |live: &[usize]| {
+        let (params, regimes): (Vec<_>, Vec<_>) = live
+            .iter()
+            .filter_map(|&index| resolved[index].ready.as_ref().ok())
+            .map(|(plan, params)| (params.clone(), plan.liquidity.regimes))
+            .unzip();
+        job.source.bind_each(&params, &regimes, job.spec.general.seed, job.market, job.run.clone())
     };
-    let signals = match bind(&params) {
+    let signals = match bind(&live) {
         Ok(signals) => signals,
         Err(_) => {
             // One trial's parameters do not fit the rules: find which, and go on without them.
-            for (&index, values) in live.iter().zip(&params) {
-                if let Err(error) = bind(std::slice::from_ref(values)) {
+            for &index in &live {
+                if let Err(error) = bind(&[index]) {
                     faults[index] = error.to_string();
                 }
             }
             live.retain(|&index| faults[index].is_empty());
-            params =
-                live.iter().filter_map(|&i| resolved[i].ready.as_ref().ok().map(|r| r.1.clone())).collect();
-            bind(&params)?
+            bind(&live)?
         }
     };
     let plans: Vec<&EnginePlan> =

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::config::Spec;
 use crate::config::spec::{OracleMode as OracleSpec, SignalKind};
 use crate::error::{Result, io_error};
+use crate::liquidity::RegimePlan;
 use crate::market::Market;
 use crate::reporting::run_dir::sha256;
 use crate::signals::{
-    OracleMode, OrderTable, RuleTexts, Rules, SignalSource, SignalTable, compile, oracle, parse_rules,
+    OracleMode, OrderTable, RuleTexts, Rules, SignalSource, SignalTable, compile_each, oracle, parse_rules,
     read_orders, read_table,
 };
 
@@ -79,6 +80,7 @@ fn rule_texts(spec: &Spec) -> RuleTexts {
         weight: text(&signals.weight),
         score: text(&signals.score),
         params: signals.params.clone(),
+        regimes: spec.liquidity_regimes.plan().regimes,
     }
 }
 
@@ -102,11 +104,25 @@ impl Source {
         market: &Market,
         run: Range<usize>,
     ) -> Result<Box<dyn SignalSource>> {
+        self.bind_each(trials, &[], seed, market, run)
+    }
+    /// The same, with each trial's settings of liquidity; none given: those of the config the source was read with.
+    ///
+    /// # Errors
+    /// A rule that does not hold for a trial's parameters.
+    pub fn bind_each(
+        &self,
+        trials: &[BTreeMap<String, f64>],
+        regimes: &[RegimePlan],
+        seed: u64,
+        market: &Market,
+        run: Range<usize>,
+    ) -> Result<Box<dyn SignalSource>> {
         Ok(match self {
             Self::Oracle(mode) => Box::new(oracle(*mode, seed, market, run)),
             Self::Orders(table) => Box::new(table.clone()),
             Self::Table(table) => Box::new(table.clone()),
-            Self::Rules(rules) => Box::new(compile(rules, trials, market)?),
+            Self::Rules(rules) => Box::new(compile_each(rules, trials, regimes, market)?),
         })
     }
 }

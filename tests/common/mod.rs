@@ -119,6 +119,7 @@ pub(crate) fn bare_plan() -> EnginePlan {
             delist_after_missing_bars: 96,
         },
         funding: FundingPlan { enabled: true, boundary: FundingBoundary::HeldBefore },
+        liquidity: barloom::config::Spec::default().liquidity_regimes.plan(),
         max_stale_bars: 8,
         check_invariants: CheckInvariants::EveryBar,
     }

@@ -9,6 +9,7 @@ use super::functions::{self, Arg, Body, Input};
 use super::graph::{Graph, NodeId, Truth};
 use super::indicators::{Indicator, MAX_INPUTS};
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
+use crate::liquidity::RegimePlan;
 use crate::market::Market;
 
 /// Value of an expression in the graph.
@@ -23,6 +24,8 @@ pub(super) struct Binder<'a> {
     pub(super) params: &'a BTreeMap<String, f64>,
     /// The market that is read; none for expressions without columns.
     pub(super) market: Option<&'a Market>,
+    /// How liquidity is computed.
+    pub(super) regimes: &'a RegimePlan,
     /// The text that is bound, for messages.
     pub(super) text: &'a str,
 }
@@ -144,6 +147,7 @@ impl Binder<'_> {
                     None => self.graph.constant(f64::NAN),
                 }
             }
+            Body::Liquidity { output } => self.liquidity(output),
             Body::Band { indicator, inputs, side } => {
                 let Some((inputs, params)) = self.indicator_call(indicator, inputs, function.args, args)?
                 else {

@@ -123,8 +123,10 @@ impl Scope<'_> {
         }
         match function.body {
             Body::CrossOver | Body::CrossUnder => Ok(Type::Bool { constant }),
-            Body::Indicator { .. } | Body::Band { .. } if self.columns => Ok(Type::Series),
-            Body::Indicator { .. } | Body::Band { .. } => {
+            Body::Indicator { .. } | Body::Band { .. } | Body::Liquidity { .. } if self.columns => {
+                Ok(Type::Series)
+            }
+            Body::Indicator { .. } | Body::Band { .. } | Body::Liquidity { .. } => {
                 Err(Fault::new(ast.span, format!("`{name}`"), "swept names and numbers only"))
             }
             _ => Ok(if constant { Type::Constant } else { Type::Series }),
