@@ -331,6 +331,18 @@ fn what_is_off_may_be_tuned_and_what_exists_may_be_chosen() {
 }
 
 #[test]
+fn a_slot_that_remembers_too_little_is_refused() {
+    let said = set(&[("liquidity_regimes.profile_obs", "2")]).map(drop).unwrap_err().to_string();
+    let expected = "`liquidity_regimes.min_obs`: found 3; expected at most the 2 observations of a slot \
+                    (liquidity_regimes.profile_obs)";
+    assert!(said.contains(expected), "{said}");
+    let few = [("liquidity_regimes.profile_obs", "2"), ("liquidity_regimes.min_obs", "2")];
+    set(&few).unwrap().spec.plan().unwrap();
+    let mean = [("liquidity_regimes.profile_obs", "2"), ("liquidity_regimes.profile", "ewma")];
+    set(&mean).unwrap().spec.plan().unwrap();
+}
+
+#[test]
 fn files_that_cannot_be_read_say_where() {
     assert_eq!(fault("[general]\nseed = = 1\n").split("; expected").nth(1), Some(" valid TOML"));
     assert!(

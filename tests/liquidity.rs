@@ -351,7 +351,7 @@ fn given_regimes_and_baselines_stand_for_computed_ones() {
     std::fs::write(dir.path().join("S2_liquidity.csv"), text).unwrap();
     // Baselines of S1 in base volume, and of S3, whose activity is in quote volume; one as Parquet.
     let rows: Vec<usize> = (60..bars).filter(|bar| bar % 5 < 3).collect();
-    let baseline = |bar: usize| if bar % 50 == 0 { 0.0 } else { 40.0 + (bar % 7) as f64 * 20.0 };
+    let baseline = |bar: usize| if bar.is_multiple_of(50) { 0.0 } else { 40.0 + (bar % 7) as f64 * 20.0 };
     let text: String = rows.iter().map(|&bar| format!("{},{}\n", ts(bar), baseline(bar))).collect();
     std::fs::write(dir.path().join("S1_liquidity.csv"), format!("ts,baseline_volume\n{text}")).unwrap();
     let stamps: Int64Array = rows.iter().map(|&bar| Some(START_MS + bar as i64 * STEP_MS)).collect();

@@ -48,7 +48,7 @@ pub(crate) fn read_liquidity(
         }
         // A blank regime has been refused as no word, so without a regime the file has the other column.
         let [regime, baseline, ..] = row.values;
-        if regime.is_nan() && !(baseline >= 0.0 && baseline < f64::INFINITY) {
+        if regime.is_nan() && !(0.0..f64::INFINITY).contains(&baseline) {
             let found = if baseline.is_nan() { "nothing or NaN".to_owned() } else { baseline.to_string() };
             return Err(Fault::new("baseline_volume", found, "a number, 0 or more"));
         }
