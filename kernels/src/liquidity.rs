@@ -4,7 +4,7 @@
 //! made of bars before it alone. They are separate so that a caller may put a baseline of its own between the first two.
 
 use crate::rolling::{insert, replace};
-use crate::simd::{LANE_CHUNK, Simd, at_level, f64x8, prelude::*};
+use crate::simd::{LANE_CHUNK, Simd, at_level, f64x8, mask64x8, prelude::*};
 use crate::stream::{Slot, check_panels};
 
 /// Code of a bar in which next to nothing trades, or of which nothing is known.
@@ -30,17 +30,11 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Slots of state of one season slot: observations so far, then what is remembered.
+    /// Slots of state of one season slot: observations so far, then what is remembered, a median's also in ascending order.
     fn width(self) -> usize {
         match self {
-            Self::Median { observations } => 1 + observations,
+            Self::Median { observations } => 1 + 2 * observations,
             Self::Ewma { .. } => 2,
-        }
-    }
-    fn scratch(self) -> usize {
-        match self {
-            Self::Median { observations } => observations,
-            Self::Ewma { .. } => 0,
         }
     }
 }
@@ -60,7 +54,7 @@ pub struct Season {
     pub fallback_min_bars: usize,
 }
 
-/// Slots of a chunk before its rings: season slots with enough observations, present bars the fallback has seen.
+/// Slots of a chunk before its windows: season slots with enough observations, present bars the fallback has seen.
 const HEADER_SLOTS: usize = 2;
 
 impl Season {
@@ -79,7 +73,7 @@ impl Season {
     }
 
     fn chunk_slots(&self) -> usize {
-        HEADER_SLOTS + 2 * self.fallback_bars + self.slots * self.profile.width() + self.profile.scratch()
+        HEADER_SLOTS + 2 * self.fallback_bars + self.slots * self.profile.width()
     }
 }
 
@@ -96,8 +90,8 @@ pub fn seasonal_baseline_state_len(lanes: usize, season: &Season) -> usize {
 /// present bars before this one, if there are at least `fallback_min_bars`. The slot of a row is
 /// `(first_slot + row) mod slots`: the caller counts bars on an absolute grid, missing ones included. Shape:
 /// `[row][lane]` in and out. Units: those of the activity, which is not negative. Warm-up: NaN while neither is there.
-/// NaN: missing bar, no observation. Source: semantics 7.1. Time: `observations²/2` exchanges per bar, eight lanes at
-/// once; while some slot still lacks observations, also a move within the sorted fallback window.
+/// NaN: missing bar, no observation. Source: semantics 7.1. Time: a pass over the slot's sorted observations per bar,
+/// eight lanes at once; while some slot of a lane still lacks observations, also a move within its sorted fallback.
 ///
 /// ```
 /// use barloom_kernels::liquidity::{Profile, Season, seasonal_baseline, seasonal_baseline_state_len};
@@ -141,24 +135,25 @@ fn baseline_rows<S: Simd>(
     state: &mut [f64],
     out: &mut [f64],
 ) {
+    let width = season.profile.width();
     let chunks = state.as_chunks_mut::<LANE_CHUNK>().0.chunks_exact_mut(season.chunk_slots());
     for (chunk, state) in chunks.enumerate() {
         let (header, rest) = state.split_at_mut(HEADER_SLOTS);
-        let (fallback, rest) = rest.split_at_mut(2 * season.fallback_bars);
-        let (profiles, scratch) = rest.split_at_mut(season.slots * season.profile.width());
+        let (fallback, profiles) = rest.split_at_mut(2 * season.fallback_bars);
         for row in 0..rows {
             let at = row * lanes + chunk * LANE_CHUNK;
-            let x: &Slot = activity[at..at + LANE_CHUNK].try_into().expect("a chunk of lanes");
+            // One zero, whatever its sign was in the source.
+            let x = f64x8::from_slice(simd, &activity[at..at + LANE_CHUNK]) + f64x8::splat(simd, 0.0);
             let mut values = [f64::NAN; LANE_CHUNK];
             // A slot that this bar completes had to fall back for this bar still.
             let ready = header[0];
             if season.slots > 0 {
-                let width = season.profile.width();
-                let slot = (first_slot + row) % season.slots;
-                let profile = &mut profiles[slot * width..(slot + 1) * width];
-                step_profile(simd, season, profile, scratch, x, &mut header[0], &mut values);
+                let slot = (first_slot + row) % season.slots * width;
+                let profile = &mut profiles[slot..slot + width];
+                step_profile(simd, season, profile, x, &mut header[0], &mut values);
             }
-            step_fallback(season, fallback, &ready, &mut header[1], x, &mut values);
+            let lanes = fallback.as_flattened_mut();
+            step_fallback(season, lanes, &ready, &mut header[1], &x.to_array(), &mut values);
             out[at..at + LANE_CHUNK].copy_from_slice(&values);
         }
     }
@@ -170,97 +165,131 @@ fn step_profile<S: Simd>(
     simd: S,
     season: &Season,
     profile: &mut [Slot],
-    scratch: &mut [Slot],
-    x: &Slot,
+    x: f64x8<S>,
     ready: &mut Slot,
     values: &mut Slot,
 ) {
-    let (seen, memory) = profile.split_first_mut().expect("a profile counts its observations");
-    let least = season.min_observations as f64;
-    if let Profile::Median { .. } = season.profile
-        && seen.iter().any(|&seen| seen >= least)
-    {
-        sort_observations(simd, seen, memory, scratch);
-    }
-    for lane in 0..LANE_CHUNK {
-        if x[lane].is_nan() {
-            continue;
-        }
-        // One zero, whatever its sign was in the source.
-        let (bars, x) = (seen[lane] as usize, x[lane] + 0.0);
-        let is_ready = seen[lane] >= least;
-        match season.profile {
-            Profile::Median { observations } => {
-                if is_ready {
-                    values[lane] = middle(bars.min(observations), |index| scratch[index][lane]);
-                }
-                memory[bars % observations][lane] = x;
+    let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
+    let (count, memory) = profile.split_first_mut().expect("a profile counts its observations");
+    let (seen, least) = (f64x8::load_array_ref(simd, count), season.min_observations as f64);
+    let present = x.simd_eq(x);
+    let known = (present & seen.simd_ge(f64x8::splat(simd, least))).to_bitmask();
+    match season.profile {
+        Profile::Median { observations } => {
+            let (ring, sorted) = memory.split_at_mut(observations);
+            for lane in (0..LANE_CHUNK).filter(|lane| known >> lane & 1 != 0) {
+                values[lane] = middle(observations.min(count[lane] as usize), |index| sorted[index][lane]);
             }
-            Profile::Ewma { eta } => {
-                let mean = memory[0][lane];
-                if is_ready {
-                    values[lane] = mean;
-                }
-                memory[0][lane] = if bars == 0 { x } else { mean + eta * (x - mean) };
-            }
+            let oldest = exchange(simd, ring, present, seen, x);
+            replace_lanes(simd, sorted, present, seen, oldest, x);
         }
-        seen[lane] += 1.0;
-        if seen[lane] == least {
-            ready[lane] += 1.0;
+        Profile::Ewma { eta } => {
+            let mean = f64x8::load_array_ref(simd, &memory[0]);
+            for lane in (0..LANE_CHUNK).filter(|lane| known >> lane & 1 != 0) {
+                values[lane] = memory[0][lane];
+            }
+            let moved = mean + f64x8::splat(simd, eta) * (x - mean);
+            let moved = seen.simd_eq(zero).select(x, moved);
+            present.select(moved, mean).store_array(&mut memory[0]);
         }
     }
+    let seen = seen + present.select(one, zero);
+    seen.store_array(count);
+    let completed = present & seen.simd_eq(f64x8::splat(simd, least));
+    (f64x8::load_array_ref(simd, ready) + completed.select(one, zero)).store_array(ready);
 }
 
-/// Puts each lane's observations into `scratch` in ascending order, those not there yet last.
+/// Puts each present lane's value in the place of its oldest one in the ring; returns that, infinite where the lane's
+/// ring was not full. Lanes with as many observations share a place: as a rule that is one place for all.
 #[inline(always)]
-fn sort_observations<S: Simd>(simd: S, seen: &Slot, memory: &[Slot], scratch: &mut [Slot]) {
-    let count = f64x8::load_array_ref(simd, seen);
+fn exchange<S: Simd>(
+    simd: S,
+    ring: &mut [Slot],
+    present: mask64x8<S>,
+    seen: f64x8<S>,
+    x: f64x8<S>,
+) -> f64x8<S> {
+    let counts = seen.to_array();
+    let mut oldest = f64x8::splat(simd, f64::INFINITY);
+    let mut open = present.to_bitmask();
+    while open != 0 {
+        let bars = counts[open.trailing_zeros() as usize];
+        let same = present & seen.simd_eq(f64x8::splat(simd, bars));
+        // Fewer bars than 32 bits count; their division is the cheaper one.
+        let place = &mut ring[(bars as u32 % ring.len() as u32) as usize];
+        let before = f64x8::load_array_ref(simd, place);
+        same.select(x, before).store_array(place);
+        oldest = same.select(before, oldest);
+        open &= !same.to_bitmask();
+    }
+    let is_full = seen.simd_ge(f64x8::splat(simd, ring.len() as f64));
+    is_full.select(oldest, f64x8::splat(simd, f64::INFINITY))
+}
+
+/// Takes a value out of each present lane's ascending window and puts another in, in one pass and without a branch:
+/// what is kept moves down by one from where the value left, and the new one goes between its neighbours. Places behind
+/// a lane's observations are infinite.
+#[inline(always)]
+fn replace_lanes<S: Simd>(
+    simd: S,
+    sorted: &mut [Slot],
+    present: mask64x8<S>,
+    seen: f64x8<S>,
+    leaving: f64x8<S>,
+    entering: f64x8<S>,
+) {
     let none = f64x8::splat(simd, f64::INFINITY);
-    for (index, observation) in memory.iter().enumerate() {
-        let there = count.simd_gt(f64x8::splat(simd, index as f64));
-        let mut larger = there.select(f64x8::load_array_ref(simd, observation), none);
-        for held in &mut scratch[..index] {
-            let other = f64x8::load_array_ref(simd, held);
-            let lower = larger.simd_lt(other);
-            lower.select(larger, other).store_array(held);
-            larger = lower.select(other, larger);
+    let mut below = f64x8::splat(simd, f64::NEG_INFINITY);
+    let mut here = none;
+    for index in 0..=sorted.len() {
+        let next = match sorted.get(index) {
+            Some(slot) => {
+                let there = seen.simd_gt(f64x8::splat(simd, index as f64));
+                there.select(f64x8::load_array_ref(simd, slot), none)
+            }
+            None => none,
+        };
+        if let Some(place) = index.checked_sub(1) {
+            let kept = here.simd_lt(leaving).select(here, next);
+            let new = entering.simd_lt(kept).select(entering, kept);
+            let new = new.simd_lt(below).select(below, new);
+            present.select(new, here).store_array(&mut sorted[place]);
+            below = kept;
         }
-        larger.store_array(&mut scratch[index]);
+        here = next;
     }
 }
 
 /// The fallback for lanes that have no value yet; then this bar is part of it. It is kept up only as long as some slot
-/// of the lane may still need it: observations never become fewer.
-#[inline(always)]
+/// of the lane may still need it: observations never become fewer. `fallback` is contiguous per lane, ring then sorted.
 fn step_fallback(
     season: &Season,
-    fallback: &mut [Slot],
+    fallback: &mut [f64],
     ready: &Slot,
     seen: &mut Slot,
     x: &Slot,
     values: &mut Slot,
 ) {
-    let window = season.fallback_bars;
-    let all_ready = season.slots as f64;
+    let (window, all_ready) = (season.fallback_bars, season.slots as f64);
     if season.slots > 0 && ready.iter().all(|&ready| ready == all_ready) {
         return;
     }
-    let (ring, sorted) = fallback.split_at_mut(window);
-    for (lane, sorted) in sorted.as_flattened_mut().chunks_exact_mut(window).enumerate() {
+    for (lane, memory) in fallback.chunks_exact_mut(2 * window).enumerate() {
         if x[lane].is_nan() || (season.slots > 0 && ready[lane] == all_ready) {
             continue;
         }
-        let (bars, x) = (seen[lane] as usize, x[lane] + 0.0);
+        let bars = seen[lane] as usize;
+        let (ring, sorted) = memory.split_at_mut(window);
         if values[lane].is_nan() && bars >= season.fallback_min_bars {
             values[lane] = middle(bars.min(window), |index| sorted[index]);
         }
-        let oldest = &mut ring[bars % window][lane];
+        let oldest = &mut ring[bars % window];
         if bars < window {
-            insert(sorted, bars, x);
+            insert(sorted, bars, x[lane]);
         } else {
-            replace(sorted, *oldest, x);
+            replace(sorted, *oldest, x[lane]);
         }
-        *oldest = x;
+        *oldest = x[lane];
         seen[lane] += 1.0;
     }
 }
@@ -305,10 +334,7 @@ pub fn activity_ratio(
     let len = activity_ratio_state_len(lanes, n);
     assert_eq!(state.len(), len, "state is as long as activity_ratio_state_len");
     if n == 1 {
-        for ((out, &x), &usual) in out.iter_mut().zip(activity).zip(baseline) {
-            *out = share(x, usual);
-        }
-        return;
+        return at_level!(_ => shares(activity, baseline, out));
     }
     // Per lane: present bars, then activity and baseline of the last n, one after the other.
     for (lane, state) in state.chunks_exact_mut(1 + 2 * n).enumerate() {
@@ -333,6 +359,13 @@ pub fn activity_ratio(
                 out[at] = share(sum, usual);
             }
         }
+    }
+}
+
+#[inline(always)]
+fn shares(activity: &[f64], baseline: &[f64], out: &mut [f64]) {
+    for ((out, &x), &usual) in out.iter_mut().zip(activity).zip(baseline) {
+        *out = share(x, usual);
     }
 }
 
@@ -387,33 +420,35 @@ pub fn regimes(
     check_panels([activity, ratio], lanes, &[&mut *out]);
     assert_eq!(state.len(), regimes_state_len(lanes), "state is as long as regimes_state_len");
     assert!(bounds.vacuum_below <= bounds.thin_below && bounds.hysteresis >= 1.0, "bounds in order");
+    at_level!(_ => regime_rows(activity, ratio, lanes, bounds, state, out));
+}
+
+/// A line of selects, so that the compiler takes several lanes at once.
+#[inline(always)]
+fn regime_rows(
+    activity: &[f64],
+    ratio: &[f64],
+    lanes: usize,
+    bounds: &RegimeBounds,
+    state: &mut [f64],
+    out: &mut [f64],
+) {
+    let RegimeBounds { vacuum_below, thin_below, hysteresis, without_baseline } = *bounds;
+    let (leave_vacuum, leave_thin) = (vacuum_below * hysteresis, thin_below * hysteresis);
     let rows = activity.chunks_exact(lanes).zip(ratio.chunks_exact(lanes)).zip(out.chunks_exact_mut(lanes));
     for ((activity, ratio), out) in rows {
         for (((out, held), &x), &ratio) in out.iter_mut().zip(state.iter_mut()).zip(activity).zip(ratio) {
-            *out = if x.is_nan() {
-                VACUUM
-            } else if ratio.is_nan() {
-                bounds.without_baseline
-            } else {
-                let code = bounds.code(ratio, *held);
-                *held = code + 1.0;
-                code
-            };
-        }
-    }
-}
-
-impl RegimeBounds {
-    /// `held` is one more than the code before, 0 when there was none.
-    #[inline(always)]
-    fn code(&self, ratio: f64, held: f64) -> f64 {
-        let factor = |below: f64| if held > 0.0 && held <= below + 1.0 { self.hysteresis } else { 1.0 };
-        if ratio == 0.0 || ratio < self.vacuum_below * factor(VACUUM) {
-            VACUUM
-        } else if ratio < self.thin_below * factor(THIN) {
-            THIN
-        } else {
-            NORMAL
+            // One more than the code before, 0 when there was none.
+            let before = *held;
+            let vacuum_below = if before == VACUUM + 1.0 { leave_vacuum } else { vacuum_below };
+            let was_below_normal = (before == VACUUM + 1.0) | (before == THIN + 1.0);
+            let thin_below = if was_below_normal { leave_thin } else { thin_below };
+            let code = if ratio < thin_below { THIN } else { NORMAL };
+            let code = if (ratio < vacuum_below) | (ratio == 0.0) { VACUUM } else { code };
+            let (missing, unknown) = (x.is_nan(), ratio.is_nan());
+            *held = if missing | unknown { before } else { code + 1.0 };
+            let code = if unknown { without_baseline } else { code };
+            *out = if missing { VACUUM } else { code };
         }
     }
 }

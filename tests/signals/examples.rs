@@ -61,6 +61,8 @@ const INDICATORS: &[(&str, &str)] = &[
 
 /// Functions that have no series in the example and are tested elsewhere: here below, or against the naive evaluator.
 const ELSEWHERE: &[&str] = &[
+    "liquidity_ratio",
+    "liquidity_regime",
     "abs",
     "min",
     "max",
