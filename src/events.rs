@@ -1,5 +1,6 @@
 //! The words rooms exchange: signals of a tile, order intents, fills, ends of orders, marks, and who is told of them.
 
+pub use crate::liquidity::Regime;
 use crate::market::Tile;
 
 /// Signals of one trial over one tile. Masks are `[row][word]`, bit = symbol id; a missing mask is all zero.
@@ -249,28 +250,6 @@ pub enum Liquidity {
     Maker,
     /// Crossing order.
     Taker,
-}
-
-/// Regime of a bar's liquidity (semantics 7.2), ordered by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Regime {
-    /// Activity far below what is usual at this time.
-    Vacuum,
-    /// Below what is usual.
-    Thin,
-    /// Usual.
-    Normal,
-}
-
-impl Regime {
-    /// Name in the artifacts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Vacuum => "VACUUM",
-            Self::Thin => "THIN",
-            Self::Normal => "NORMAL",
-        }
-    }
 }
 
 /// What a fill's price or size hung on; several may hold.

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod execution;
+pub mod liquidity;
 pub mod market;
 pub mod portfolio;
 pub mod reporting;

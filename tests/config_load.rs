@@ -317,6 +317,10 @@ fn what_is_off_may_be_tuned_and_what_exists_may_be_chosen() {
         ("risk.allocation", "priority"),
         ("risk.max_positions", "0"),
         ("liquidity_regimes.seasonality", "time_of_day"),
+        ("liquidity_regimes.profile", "ewma"),
+        ("liquidity_regimes.smooth_bars", "4"),
+        ("liquidity_regimes.hysteresis", "1.1"),
+        ("liquidity_regimes.regime_without_baseline", "normal"),
         ("output.format", "parquet"),
         ("output.tables", "[\"fills\"]"),
         ("output.tables", "[]"),
@@ -324,6 +328,18 @@ fn what_is_off_may_be_tuned_and_what_exists_may_be_chosen() {
         let loaded = set(&[(key, value)]).unwrap_or_else(|e| panic!("{key} = {value}: {e}"));
         loaded.spec.plan().unwrap();
     }
+}
+
+#[test]
+fn a_slot_that_remembers_too_little_is_refused() {
+    let said = set(&[("liquidity_regimes.profile_obs", "2")]).map(drop).unwrap_err().to_string();
+    let expected = "`liquidity_regimes.min_obs`: found 3; expected at most the 2 observations of a slot \
+                    (liquidity_regimes.profile_obs)";
+    assert!(said.contains(expected), "{said}");
+    let few = [("liquidity_regimes.profile_obs", "2"), ("liquidity_regimes.min_obs", "2")];
+    set(&few).unwrap().spec.plan().unwrap();
+    let mean = [("liquidity_regimes.profile_obs", "2"), ("liquidity_regimes.profile", "ewma")];
+    set(&mean).unwrap().spec.plan().unwrap();
 }
 
 #[test]

@@ -183,7 +183,6 @@ fn fallbacks_and_ignored_files_are_warnings_that_name_the_symbols() {
         "stamps without an offset were taken as UTC: AUSDT",
         "contract without `min_notional`, which means no such rule (step: 1e-8): AUSDT",
         "bar column `trades` is not known and is ignored: AUSDT",
-        "liquidity files are not used yet: AUSDT",
     ];
     for _ in 0..2 {
         assert_eq!(open(dir.path(), &[], &LoadOptions::default()).unwrap().warnings, expected);

@@ -150,7 +150,7 @@ fn write_parquets(dir: &Path, symbol: &MemorySymbol) {
     write_parquet(&dir.join(format!("{}_funding.parquet", symbol.name)), columns);
 }
 
-fn columns(panels: &MarketPanels) -> [Option<&[f64]>; 7] {
+fn columns(panels: &MarketPanels) -> [Option<&[f64]>; 9] {
     [
         Some(&panels.open[..]),
         Some(&panels.high[..]),
@@ -159,6 +159,8 @@ fn columns(panels: &MarketPanels) -> [Option<&[f64]>; 7] {
         Some(&panels.volume[..]),
         panels.quote_volume.as_deref(),
         panels.mark.as_deref(),
+        panels.regime.as_deref(),
+        panels.baseline_volume.as_deref(),
     ]
 }
 

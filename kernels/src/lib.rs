@@ -26,6 +26,7 @@ pub mod cross;
 pub mod cross_section;
 pub mod curve;
 pub mod elementwise;
+pub mod liquidity;
 pub mod macd;
 pub mod momentum;
 pub mod moving;

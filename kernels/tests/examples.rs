@@ -1,5 +1,6 @@
-//! The worked examples 20, 21 and 22 of the semantics, for every lane of a chunk.
+//! The worked examples 19 to 22 of the semantics, for every lane of a chunk.
 
+use barloom_kernels::liquidity::{self, Profile, RegimeBounds, Season};
 use barloom_kernels::rolling::{PercentileKind, ReturnMean, Ties};
 use barloom_kernels::vwap::Swing;
 use barloom_kernels::{bands, elementwise, macd, momentum, moving, rolling, trend, volatility, volume, vwap};
@@ -235,4 +236,51 @@ fn example_20_anchored_vwap() {
         vwap::avwap_swing(&l, &typical, &v, LANES, 2, 2, Swing::Low, s, a, b)
     });
     assert_series("swing_avwap", &line, &numbers(&example["expected"]["swing_avwap"]));
+}
+
+#[test]
+fn example_19_liquidity_regimes() {
+    let example = example("19_liquidity_regimes");
+    let inputs = &example["inputs"];
+    let whole = |name: &str| inputs[name].as_u64().expect("a whole number") as usize;
+    let number = |name: &str| inputs[name].as_f64().expect("a number");
+    let volume = panel(&numbers(&inputs["volume"]));
+    let bars = volume.len() / LANES;
+    let season = Season {
+        slots: whole("slots_per_cycle"),
+        profile: Profile::Median { observations: whole("K") },
+        min_observations: whole("min_obs"),
+        fallback_bars: 672,
+        fallback_min_bars: 672,
+    };
+    let code = |name: &Value| match name.as_str() {
+        Some("VACUUM") => liquidity::VACUUM,
+        Some("THIN") => liquidity::THIN,
+        Some("NORMAL") => liquidity::NORMAL,
+        other => panic!("no regime {other:?}"),
+    };
+    let bounds = RegimeBounds {
+        vacuum_below: number("vacuum_below"),
+        thin_below: number("thin_below"),
+        hysteresis: 1.0,
+        without_baseline: code(&inputs["regime_without_baseline"]),
+    };
+    let expected = example["expected"]["rows"].as_array().expect("rows");
+    let column = |name: &str| -> Vec<f64> {
+        expected.iter().map(|row| row[name].as_f64().unwrap_or(f64::NAN)).collect()
+    };
+    let [baseline] = stream(bars, liquidity::seasonal_baseline_state_len(LANES, &season), |s, [o]| {
+        liquidity::seasonal_baseline(&volume, LANES, 0, &season, s, o)
+    });
+    assert_series("baseline", &baseline, &column("baseline"));
+    let [ratio] = stream(bars, liquidity::activity_ratio_state_len(LANES, 1), |s, [o]| {
+        liquidity::activity_ratio(&volume, &baseline, LANES, 1, s, o)
+    });
+    assert_series("ratio", &ratio, &column("ratio"));
+    let [regime] = stream(bars, liquidity::regimes_state_len(LANES), |s, [o]| {
+        liquidity::regimes(&volume, &ratio, LANES, &bounds, s, o)
+    });
+    let codes: Vec<f64> = expected.iter().map(|row| code(&row["regime"])).collect();
+    assert_eq!(codes.len(), 15);
+    assert_series("regime", &regime, &codes);
 }

@@ -4,6 +4,7 @@ mod common;
 
 use barloom_kernels::curve::{CurveState, add_blocks};
 use barloom_kernels::elementwise;
+use barloom_kernels::liquidity::{Profile, Season, seasonal_baseline, seasonal_baseline_state_len};
 use barloom_kernels::simd::{ForcedLevel, force_level};
 use common::{Input, Market, Style, bits, cases, run};
 
@@ -36,6 +37,16 @@ fn digest() -> Vec<(String, Vec<Vec<u64>>)> {
             all.push(("lt_mask".to_string(), vec![mask.clone()]));
             elementwise::sqrt(a, &mut out);
             all.push(("sqrt".to_string(), bits(&[out.clone()])));
+            let season = Season {
+                slots: 9,
+                profile: Profile::Median { observations: 7 },
+                min_observations: 3,
+                fallback_bars: 9,
+                fallback_min_bars: 9,
+            };
+            let mut state = vec![0.0; seasonal_baseline_state_len(56, &season)];
+            seasonal_baseline(market.panel(Input::Volume), 56, 4, &season, &mut state, &mut out);
+            all.push(("seasonal_baseline".to_string(), bits(&[out.clone()])));
         }
         let market = Market::new(seed, 8, 150, style, false);
         let equity = market.panel(Input::Close);

@@ -32,18 +32,25 @@ pub struct EnginePlan {
     pub execution: ExecutionPlan,
     /// Funding rules.
     pub funding: FundingPlan,
+    /// Liquidity regimes and what they do.
+    pub liquidity: LiquidityPlan,
     /// No new entry after more than this many consecutive missing bars (semantics 1.6); 0: off.
     pub max_stale_bars: u32,
     /// Initial and maintenance margin, liquidation and guard; `None`: none of them.
     pub margin: Option<MarginPlan>,
-    /// Liquidity regimes in fills and permissions; `None`: every bar is NORMAL.
-    pub regimes: Option<RegimePlan>,
     /// Fees by date, oldest first; before the first row and without rows the two rates above.
     pub fee_table: Vec<FeeRow>,
     /// Seed of what is drawn: fills by chance.
     pub seed: u64,
     /// How often the accounting invariants of semantics 4.9 are checked.
     pub check_invariants: CheckInvariants,
+}
+
+impl EnginePlan {
+    /// Settings of the regimes that fills and decisions read; none where they are off.
+    pub fn regimes(&self) -> Option<&RegimePlan> {
+        self.liquidity.enabled.then_some(&self.liquidity.regimes)
+    }
 }
 
 /// `sizing.method`.
@@ -97,6 +104,18 @@ pub struct Slippage {
     pub regime_mult_thin: f64,
     /// `R` of a VACUUM bar.
     pub regime_mult_vacuum: f64,
+}
+
+impl Slippage {
+    /// `R` of a regime; of a NORMAL bar where regimes are off.
+    #[inline]
+    pub fn regime_mult(&self, regime: Option<Regime>) -> f64 {
+        match regime {
+            None | Some(Regime::Normal) => self.regime_mult_normal,
+            Some(Regime::Thin) => self.regime_mult_thin,
+            Some(Regime::Vacuum) => self.regime_mult_vacuum,
+        }
+    }
 }
 
 /// `slippage_costs.shape`.
@@ -273,15 +292,6 @@ pub struct MarginGuard {
     pub order: TrimOrder,
 }
 
-/// What regimes do in the engine (semantics 7.3); their computation is the liquidity room's.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RegimePlan {
-    /// VACUUM blocks openings.
-    pub vacuum_blocks_entries: bool,
-    /// Factor on the size of openings in THIN.
-    pub thin_size_mult: f64,
-}
-
 /// Fees from a date on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FeeRow {
@@ -291,6 +301,81 @@ pub struct FeeRow {
     pub maker_frac: f64,
     /// Taker fee, fraction.
     pub taker_frac: f64,
+}
+
+/// Liquidity regimes (semantics 7): how they are computed, and what they do to orders.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LiquidityPlan {
+    /// Whether orders and slippage know regimes; rules may read them either way.
+    pub enabled: bool,
+    /// How ratio and regime come about.
+    pub regimes: RegimePlan,
+    /// No entry after a VACUUM bar.
+    pub vacuum_blocks_entries: bool,
+    /// Factor on sizes after a THIN bar.
+    pub thin_size_mult: f64,
+}
+
+/// How the activity ratio and the regime of a bar are computed. Trials with equal ones share them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RegimePlan {
+    /// Cycle of the baseline.
+    pub seasonality: Seasonality,
+    /// What a slot of the cycle remembers.
+    pub profile: ActivityProfile,
+    /// Observations a slot needs, at least 1 and at most what it remembers.
+    pub min_obs: u32,
+    /// Bars of the last week that the fallback needs; 0: all of them.
+    pub fallback_min_bars: u32,
+    /// Bars that the ratio averages, at least 1.
+    pub smooth_bars: u32,
+    /// Ratio under which a bar is VACUUM.
+    pub vacuum_below: f64,
+    /// Ratio under which a bar is THIN, not below the other.
+    pub thin_below: f64,
+    /// Factor on a threshold that must be reached to rise above it again, at least 1.
+    pub hysteresis: f64,
+    /// Regime of a bar without baseline.
+    pub without_baseline: Regime,
+}
+
+/// `liquidity_regimes.seasonality`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Seasonality {
+    /// A slot for each bar of a week: 672 of 15 minutes.
+    TimeOfWeek,
+    /// A slot for each bar of a day: 96 of 15 minutes.
+    TimeOfDay,
+    /// No seasons: the median of the last week of bars.
+    None,
+}
+
+/// What a slot of the season remembers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ActivityProfile {
+    /// The median of its last observations.
+    Median {
+        /// How many, at least 1.
+        observations: u32,
+    },
+    /// A running mean.
+    Ewma {
+        /// Share of the way to each observation, above 0 and at most 1.
+        eta: f64,
+    },
+}
+
+/// Liquidity of a bar, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Regime {
+    /// Next to nothing trades, or nothing is known.
+    Vacuum,
+    /// Less than usual.
+    Thin,
+    /// Any other bar.
+    Normal,
 }
 
 /// `general.check_invariants`.

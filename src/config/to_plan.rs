@@ -6,10 +6,13 @@ use super::axes::Axis;
 use super::judge::amend;
 use super::keys;
 use super::plan::{
-    EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, MarginGuard, MarginPlan, RegimePlan,
-    Sizing, Slippage,
+    ActivityProfile, EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, LiquidityPlan,
+    MarginGuard, MarginPlan, RegimePlan, Seasonality, Sizing, Slippage,
 };
-use super::spec::{FundingBoundarySpec, LimitRuleSpec, MarkSource, SignalKind, SizingMethod, Spec};
+use super::spec::{
+    FundingBoundarySpec, LimitRuleSpec, LiquidityRegimesSpec, MarkSource, ProfileSpec, SignalKind,
+    SizingMethod, Spec,
+};
 use crate::Result;
 use crate::error::{BadInput, nearest};
 
@@ -79,9 +82,9 @@ impl Spec {
                 window_ms: self.funding_window_ms(),
                 close_before_frac: frac(self.funding.close_before_bps),
             },
+            liquidity: self.liquidity_regimes.plan(),
             max_stale_bars: self.universe.max_stale_bars,
             margin: self.margin_plan(),
-            regimes: self.regime_plan(),
             fee_table: Vec::new(),
             seed: self.general.seed,
             check_invariants: self.general.check_invariants,
@@ -112,14 +115,6 @@ impl Spec {
             liq_fee_frac: margin.liq_fee_rate,
             guard,
             on_short: margin.on_margin_short,
-        })
-    }
-
-    fn regime_plan(&self) -> Option<RegimePlan> {
-        let regimes = &self.liquidity_regimes;
-        regimes.enabled.then_some(RegimePlan {
-            vacuum_blocks_entries: regimes.vacuum_blocks_entries,
-            thin_size_mult: regimes.thin_size_mult,
         })
     }
 
@@ -167,6 +162,15 @@ impl Spec {
                 "liquidity_regimes.vacuum_below",
                 regimes.vacuum_below.to_string(),
                 format!("at most liquidity_regimes.thin_below = {}", regimes.thin_below),
+            );
+        }
+        if let ActivityProfile::Median { observations } = regimes.plan().regimes.profile
+            && observations < regimes.min_obs
+        {
+            return fault(
+                "liquidity_regimes.min_obs",
+                regimes.min_obs.to_string(),
+                format!("at most the {observations} observations of a slot (liquidity_regimes.profile_obs)"),
             );
         }
         match self.signals.kind {
@@ -246,6 +250,42 @@ impl Spec {
                 .push("`signals.path` is not read: signals.kind is neither \"orders\" nor \"table\"".into());
         }
         warnings
+    }
+}
+
+impl LiquidityRegimesSpec {
+    /// The plan of these keys alone; whether they contradict each other is [`Spec::plan`]'s to say.
+    pub fn plan(&self) -> LiquidityPlan {
+        let profile = match (self.profile, self.profile_obs, self.seasonality) {
+            (ProfileSpec::Ewma, ..) => ActivityProfile::Ewma { eta: self.profile_eta },
+            // Eight weeks, or four weeks of days.
+            (ProfileSpec::Median, 0, Seasonality::TimeOfDay) => ActivityProfile::Median { observations: 28 },
+            (ProfileSpec::Median, 0, _) => ActivityProfile::Median { observations: 8 },
+            (ProfileSpec::Median, observations, _) => ActivityProfile::Median { observations },
+        };
+        LiquidityPlan {
+            enabled: self.enabled,
+            regimes: RegimePlan {
+                seasonality: self.seasonality,
+                profile,
+                min_obs: self.min_obs,
+                fallback_min_bars: self.fallback_min_bars,
+                smooth_bars: self.smooth_bars,
+                vacuum_below: self.vacuum_below,
+                thin_below: self.thin_below,
+                hysteresis: self.hysteresis,
+                without_baseline: self.regime_without_baseline,
+            },
+            vacuum_blocks_entries: self.vacuum_blocks_entries,
+            thin_size_mult: self.thin_size_mult,
+        }
+    }
+}
+
+impl Default for RegimePlan {
+    /// That of a config that says nothing.
+    fn default() -> Self {
+        LiquidityRegimesSpec::default().plan().regimes
     }
 }
 

@@ -4,6 +4,7 @@ use arrow_buffer::ScalarBuffer;
 use rayon::prelude::*;
 
 use super::bars::{BarColumns, CLOSE, HIGH, LOW, MARK, OPEN, QUOTE_VOLUME, VOLUME};
+use super::liquidity::LiquidityColumns;
 use crate::error::{BadInput, Result};
 use crate::market::{Column, MarketPanels, TimeGrid, lane_stride};
 
@@ -28,8 +29,15 @@ pub(crate) fn row_of(grid: &TimeGrid, open_ms: i64) -> usize {
     ((open_ms - grid.start_ms) / grid.step_ms) as usize
 }
 
+/// Stamps and values of one symbol; no values where its source lacks the column.
+type Series<'a> = (&'a [i64], &'a [f64]);
+
 /// Lays the symbols out on a grid, lane = place in the list.
-pub(crate) fn align(symbols: &[&BarColumns], grid: &TimeGrid) -> Result<MarketPanels> {
+pub(crate) fn align(
+    symbols: &[&BarColumns],
+    liquidity: &[&LiquidityColumns],
+    grid: &TimeGrid,
+) -> Result<MarketPanels> {
     let lanes = lane_stride(symbols.len());
     let cells = grid
         .bars
@@ -42,8 +50,16 @@ pub(crate) fn align(symbols: &[&BarColumns], grid: &TimeGrid) -> Result<MarketPa
                 .found(format!("{} bars of {} symbols", grid.bars, symbols.len()))
                 .fix("look for stray stamps far from the others, or split the directory")
         })?;
-    let panel = |slot: usize| -> Column { scatter(symbols, slot, grid, lanes, cells) };
+    let panel = |slot: usize| -> Column {
+        let series: Vec<Series<'_>> =
+            symbols.iter().map(|bars| (&bars.ts_ms[..], &bars.values[slot][..])).collect();
+        scatter(&series, grid, lanes, cells)
+    };
     let has = |slot: usize| symbols.iter().any(|bars| !bars.values[slot].is_empty());
+    let given = |column: fn(&LiquidityColumns) -> &[f64]| -> Option<Column> {
+        let series: Vec<Series<'_>> = liquidity.iter().map(|rows| (&rows.ts_ms[..], column(rows))).collect();
+        series.iter().any(|(_, values)| !values.is_empty()).then(|| scatter(&series, grid, lanes, cells))
+    };
     Ok(MarketPanels {
         lanes,
         open: panel(OPEN),
@@ -53,19 +69,23 @@ pub(crate) fn align(symbols: &[&BarColumns], grid: &TimeGrid) -> Result<MarketPa
         volume: panel(VOLUME),
         quote_volume: has(QUOTE_VOLUME).then(|| panel(QUOTE_VOLUME)),
         mark: has(MARK).then(|| panel(MARK)),
+        regime: given(|rows| &rows.regime),
+        baseline_volume: given(|rows| &rows.baseline_volume),
     })
 }
 
-fn scatter(symbols: &[&BarColumns], slot: usize, grid: &TimeGrid, lanes: usize, cells: usize) -> Column {
+fn scatter(symbols: &[Series<'_>], grid: &TimeGrid, lanes: usize, cells: usize) -> Column {
     let mut panel = vec![0.0; cells];
     panel.par_chunks_mut(CHUNK_ROWS * lanes).enumerate().for_each(|(chunk, out)| {
         out.fill(f64::NAN);
         let first_ms = grid.open_ms(chunk * CHUNK_ROWS);
         let end_ms = first_ms + (out.len() / lanes) as i64 * grid.step_ms;
-        for (lane, bars) in symbols.iter().enumerate() {
-            let Some(values) = Some(&bars.values[slot]).filter(|values| !values.is_empty()) else { continue };
-            let from = bars.ts_ms.partition_point(|&ts_ms| ts_ms < first_ms);
-            for (ts_ms, value) in bars.ts_ms[from..].iter().zip(&values[from..]) {
+        for (lane, (stamps, values)) in symbols.iter().enumerate() {
+            if values.is_empty() {
+                continue;
+            }
+            let from = stamps.partition_point(|&ts_ms| ts_ms < first_ms);
+            for (ts_ms, value) in stamps[from..].iter().zip(&values[from..]) {
                 if *ts_ms >= end_ms {
                     break;
                 }

@@ -15,6 +15,8 @@ const COLUMNS: Columns = Columns {
     required: &["open", "high", "low", "close", "volume"],
     optional: &["quote_volume", "mark"],
     unread: &[],
+    words: None,
+    exactly_one_optional: false,
 };
 /// Column indices in [`Row::values`] and [`BarColumns::values`].
 pub(crate) const OPEN: usize = 0;
@@ -31,6 +33,29 @@ pub(crate) struct BarRules {
     pub(crate) step_ms: i64,
     pub(crate) ts_kind: TsKind,
     pub(crate) on_bad_row: OnBadRow,
+}
+
+impl BarRules {
+    /// Open time of the bar a stamp belongs to, on the grid.
+    pub(crate) fn open_time(&self, stamp: Stamp) -> std::result::Result<i64, Fault> {
+        let step_us = self.step_ms * 1000;
+        let open_us = match self.ts_kind {
+            TsKind::Open => stamp.us,
+            // A close stamp is the end of the bar, or its last millisecond or microsecond.
+            TsKind::Close => match stamp.us.rem_euclid(step_us) {
+                0 => stamp.us - step_us,
+                rest if rest == step_us - 1000 || rest == step_us - 1 => stamp.us - rest,
+                _ => stamp.us,
+            },
+        };
+        if open_us % step_us != 0 {
+            let grid = bar_name(self.step_ms).map_or_else(|| format!("{} ms", self.step_ms), str::to_owned);
+            let end = if self.ts_kind == TsKind::Open { "open" } else { "close" };
+            let found = stamp::format_ms(stamp.us.div_euclid(1000));
+            return Err(Fault::new("ts", found, format!("{end} times on the {grid} grid")));
+        }
+        Ok(open_us / 1000)
+    }
 }
 
 /// Present bars of one symbol in time order.
@@ -95,7 +120,7 @@ impl BarSink {
     /// Checks a row against the grid, its predecessor and itself, and appends it.
     #[inline]
     pub(crate) fn push(&mut self, row: &Row) -> std::result::Result<(), Fault> {
-        let open_ms = self.open_time(row.stamp)?;
+        let open_ms = self.rules.open_time(row.stamp)?;
         if let Some(&last_ms) = self.columns.ts_ms.last()
             && open_ms <= last_ms
         {
@@ -108,31 +133,10 @@ impl BarSink {
         }
         Ok(())
     }
-
-    /// Open time of the bar a stamp belongs to, on the grid.
-    fn open_time(&self, stamp: Stamp) -> std::result::Result<i64, Fault> {
-        let step_us = self.rules.step_ms * 1000;
-        let open_us = match self.rules.ts_kind {
-            TsKind::Open => stamp.us,
-            // A close stamp is the end of the bar, or its last millisecond or microsecond.
-            TsKind::Close => match stamp.us.rem_euclid(step_us) {
-                0 => stamp.us - step_us,
-                rest if rest == step_us - 1000 || rest == step_us - 1 => stamp.us - rest,
-                _ => stamp.us,
-            },
-        };
-        if open_us % step_us != 0 {
-            let grid = bar_name(self.rules.step_ms)
-                .map_or_else(|| format!("{} ms", self.rules.step_ms), str::to_owned);
-            let end = if self.rules.ts_kind == TsKind::Open { "open" } else { "close" };
-            let found = stamp::format_ms(stamp.us.div_euclid(1000));
-            return Err(Fault::new("ts", found, format!("{end} times on the {grid} grid")));
-        }
-        Ok(open_us / 1000)
-    }
 }
 
-fn out_of_order(open_ms: i64, last_ms: i64) -> Fault {
+/// What is wrong with a stamp that does not come after the last one.
+pub(crate) fn out_of_order(open_ms: i64, last_ms: i64) -> Fault {
     let this = stamp::format_ms(open_ms);
     if open_ms == last_ms {
         Fault::new("ts", format!("{this} a second time"), "each stamp once")

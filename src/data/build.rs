@@ -13,6 +13,7 @@ use super::bars::{BarColumns, BarRules, read_bars};
 use super::brackets::{BracketsBySymbol, parse_brackets};
 use super::contract::parse_contract;
 use super::funding::{Settlements, read_funding, settle};
+use super::liquidity::{LiquidityColumns, read_liquidity};
 use super::listing::{Listing, SourceFile, SymbolFiles};
 use super::mmap::map_file;
 use super::notes::{BuildProgress, Notes};
@@ -28,6 +29,7 @@ pub(crate) struct BuiltSymbol {
     pub(crate) brackets: Vec<BracketTable>,
     pub(crate) bars: BarColumns,
     pub(crate) funding: Settlements,
+    pub(crate) liquidity: LiquidityColumns,
     pub(crate) notes: Notes,
     /// Digest of the contents of its sources, hex.
     pub(crate) digest: String,
@@ -169,6 +171,16 @@ fn parse_symbol(
     };
     notes.funding_inside_bar = funding.inside_bar;
     notes.funding_ignored = funding.ignored;
+    let mut liquidity = LiquidityColumns::default();
+    if let Some((file, format)) = &files.liquidity {
+        let (path, bytes) = open(file, Some(*format))?;
+        let (columns, table, ignored) = read_liquidity(&path, &bytes, *format, rules, &bars)?;
+        notes.dropped_liquidity = table.dropped_rows;
+        notes.extra_liquidity_columns = table.extra_columns;
+        notes.naive_stamps |= table.naive_stamps;
+        notes.liquidity_ignored = ignored;
+        liquidity = columns;
+    }
     let brackets = match brackets.get(&files.name) {
         Some(Ok(tables)) => tables.clone(),
         Some(Err(fault)) => return Err(Error::BadInput(fault.clone())),
@@ -176,7 +188,7 @@ fn parse_symbol(
     };
     notes.no_brackets = brackets.is_empty();
     let name = files.name.clone();
-    Ok(BuiltSymbol { name, contract, brackets, bars, funding, notes, digest: String::new() })
+    Ok(BuiltSymbol { name, contract, brackets, bars, funding, liquidity, notes, digest: String::new() })
 }
 
 fn role(files: &SymbolFiles, meta: &SourceMeta) -> &'static str {
@@ -184,6 +196,8 @@ fn role(files: &SymbolFiles, meta: &SourceMeta) -> &'static str {
         "bars"
     } else if files.contract.as_ref().is_some_and(|file| file.name == meta.name) {
         "contract"
+    } else if files.liquidity.as_ref().is_some_and(|(file, _)| file.name == meta.name) {
+        "liquidity"
     } else {
         "funding"
     }

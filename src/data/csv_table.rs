@@ -33,7 +33,7 @@ pub(crate) fn read(
     let places = locate(path, Some(1), &header, columns)?;
     let names: Vec<&'static str> = columns.names().collect();
     while read_record(path, &mut reader, &mut record)? {
-        if let Err(fault) = judge(parse_row(&record, &places, &names, header.len())) {
+        if let Err(fault) = judge(parse_row(&record, &places, columns, &names, header.len())) {
             let start = record.position().map_or(0, csv::Position::byte) as usize;
             return Err(fault.at(path, line_of(bytes, start)));
         }
@@ -50,6 +50,7 @@ fn read_record(path: &Path, reader: &mut csv::Reader<&[u8]>, record: &mut ByteRe
 fn parse_row(
     record: &ByteRecord,
     places: &Places,
+    columns: &Columns,
     names: &[&'static str],
     width: usize,
 ) -> std::result::Result<Row, Fault> {
@@ -62,8 +63,11 @@ fn parse_row(
     let mut values = [f64::NAN; MAX_VALUES];
     for ((value, place), name) in values.iter_mut().zip(places.values).zip(names) {
         if let Some(place) = place {
-            *value = parse_number(&record[place])
-                .ok_or_else(|| Fault::new(name, quote(&record[place]), "a number"))?;
+            *value = match columns.words_of(name) {
+                Some(words) => words.place(&record[place])?,
+                None => parse_number(&record[place])
+                    .ok_or_else(|| Fault::new(name, quote(&record[place]), "a number"))?,
+            };
         }
     }
     Ok(Row { stamp, values })

@@ -11,8 +11,13 @@ use super::stamp;
 use super::table::{Columns, Format, Row, TableNotes, read_table};
 use crate::error::Result;
 
-const COLUMNS: Columns =
-    Columns { required: &["funding_rate"], optional: &["mark_price"], unread: &["interval_hours"] };
+const COLUMNS: Columns = Columns {
+    required: &["funding_rate"],
+    optional: &["mark_price"],
+    unread: &["interval_hours"],
+    words: None,
+    exactly_one_optional: false,
+};
 const MINUTE_US: i64 = 60_000_000;
 /// Largest distance to a whole minute that is jitter.
 const JITTER_US: i64 = 5_000_000;

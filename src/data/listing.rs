@@ -25,7 +25,7 @@ pub(crate) struct SymbolFiles {
     pub(crate) bars: (SourceFile, Format),
     pub(crate) funding: Option<(SourceFile, Format)>,
     pub(crate) contract: Option<SourceFile>,
-    pub(crate) has_liquidity: bool,
+    pub(crate) liquidity: Option<(SourceFile, Format)>,
 }
 
 /// A data directory.
@@ -44,7 +44,7 @@ struct Partial {
     bars: Option<(SourceFile, Format)>,
     funding: Option<(SourceFile, Format)>,
     contract: Option<SourceFile>,
-    has_liquidity: bool,
+    liquidity: Option<(SourceFile, Format)>,
 }
 
 impl Listing {
@@ -76,7 +76,10 @@ impl Listing {
                     let slot = &mut partials.entry(symbol).or_default().funding;
                     fill(dir, slot, source(&entry, name)?, format)?;
                 }
-                Kind::Liquidity => partials.entry(symbol).or_default().has_liquidity = true,
+                Kind::Liquidity(format) => {
+                    let slot = &mut partials.entry(symbol).or_default().liquidity;
+                    fill(dir, slot, source(&entry, name)?, format)?;
+                }
                 Kind::Contract => {
                     partials.entry(symbol).or_default().contract = Some(source(&entry, name)?);
                 }
@@ -85,8 +88,8 @@ impl Listing {
         let symbols: Vec<SymbolFiles> = partials
             .into_iter()
             .filter_map(|(name, partial)| {
-                let Partial { bars, funding, contract, has_liquidity } = partial;
-                Some(SymbolFiles { name, bars: bars?, funding, contract, has_liquidity })
+                let Partial { bars, funding, contract, liquidity } = partial;
+                Some(SymbolFiles { name, bars: bars?, funding, contract, liquidity })
             })
             .collect();
         if symbols.is_empty() {
@@ -113,11 +116,11 @@ impl Listing {
 }
 
 impl SymbolFiles {
-    /// Bars, funding, contract.
+    /// Bars, funding, contract, liquidity.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &SourceFile> {
-        [Some(&self.bars.0), self.funding.as_ref().map(|(file, _)| file), self.contract.as_ref()]
-            .into_iter()
-            .flatten()
+        let [funding, liquidity] =
+            [&self.funding, &self.liquidity].map(|table| table.as_ref().map(|(file, _)| file));
+        [Some(&self.bars.0), funding, self.contract.as_ref(), liquidity].into_iter().flatten()
     }
 }
 
@@ -173,7 +176,7 @@ enum Kind {
     Bars(Format),
     OtherBars(&'static str),
     Funding(Format),
-    Liquidity,
+    Liquidity(Format),
     Contract,
 }
 
@@ -193,7 +196,7 @@ impl<'a> Role<'a> {
         let kind = match (what, table) {
             ("contract", None) if extension == "json" => Kind::Contract,
             ("funding", Some(format)) => Kind::Funding(format),
-            ("liquidity", Some(_)) => Kind::Liquidity,
+            ("liquidity", Some(format)) => Kind::Liquidity(format),
             (length, Some(format)) if length == bar => Kind::Bars(format),
             (length, Some(_)) => Kind::OtherBars(BAR_LENGTHS.iter().find(|(known, _)| *known == length)?.0),
             _ => return None,

@@ -6,6 +6,7 @@ use super::bars::{BarColumns, BarRules, BarSink};
 use super::brackets::verify;
 use super::build::{Built, BuiltSymbol, symbol_digest};
 use super::funding::{FundingSink, settle};
+use super::liquidity::LiquidityColumns;
 use super::notes::Notes;
 use super::stamp::Stamp;
 use super::store::{Content, hex};
@@ -35,7 +36,7 @@ pub struct Bar {
     pub mark: Option<f64>,
 }
 
-/// A symbol with everything that files would give.
+/// A symbol with everything that files would give, but for its own liquidity regimes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemorySymbol {
     /// Exchange name.
@@ -136,7 +137,8 @@ fn check(symbol: MemorySymbol, options: &LoadOptions) -> Result<BuiltSymbol> {
         ("contract", hex(&Sha256::digest(format!("{contract:?}")))),
     ];
     let digest = symbol_digest(digests.iter().map(|(role, digest)| (*role, digest.as_str())), &brackets);
-    Ok(BuiltSymbol { name, contract, brackets, bars: columns, funding: settled, notes, digest })
+    let liquidity = LiquidityColumns::default();
+    Ok(BuiltSymbol { name, contract, brackets, bars: columns, funding: settled, liquidity, notes, digest })
 }
 
 fn stamp_of(name: &str, row: usize, ms: i64) -> Result<Stamp> {

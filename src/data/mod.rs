@@ -14,6 +14,7 @@ mod csv_table;
 mod fault;
 mod funding;
 pub mod import;
+mod liquidity;
 mod listing;
 mod memory;
 mod mmap;
@@ -125,7 +126,7 @@ pub fn open_market(
         match store::find(place, bar, &listing, options)? {
             Found::Same(content) => {
                 if let Some(lanes) = content.lanes_of(&selected) {
-                    return Ok(finish(content.into_market(&lanes), &listing, warnings));
+                    return Ok(finish(content.into_market(&lanes), warnings));
                 }
             }
             Found::Unusable(reason) => warnings.push(format!(
@@ -139,20 +140,11 @@ pub fn open_market(
     let content = built.into_content(&selected, options)?;
     let content = store::write_to_first(&places, bar, content)?;
     let lanes = content.lanes_of(&selected).expect("into_content fails where a selected symbol is missing");
-    Ok(finish(content.into_market(&lanes), &listing, warnings))
+    Ok(finish(content.into_market(&lanes), warnings))
 }
 
-/// Adds what is not part of the store's contents: what happened to the store, and files nobody reads yet.
-fn finish(mut market: Market, listing: &Listing, store_warnings: Vec<String>) -> Market {
-    let with_liquidity: Vec<&str> = listing
-        .symbols
-        .iter()
-        .filter(|files| files.has_liquidity && market.symbol_id(&files.name).is_some())
-        .map(|files| files.name.as_str())
-        .collect();
-    if !with_liquidity.is_empty() {
-        market.warnings.push(format!("liquidity files are not used yet: {}", with_liquidity.join(", ")));
-    }
+/// Adds what is not part of the store's contents: what happened to the store.
+fn finish(mut market: Market, store_warnings: Vec<String>) -> Market {
     market.warnings.extend(store_warnings);
     market
 }

@@ -34,15 +34,28 @@ pub(crate) struct Notes {
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) extra_funding_columns: Vec<String>,
     #[serde(skip_serializing_if = "is_default")]
+    pub(crate) extra_liquidity_columns: Vec<String>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) dropped_bars: u64,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) dropped_funding: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) dropped_liquidity: u64,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) funding_quarantined: u64,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) funding_inside_bar: u64,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) funding_ignored: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) liquidity_ignored: u64,
+}
+
+impl Notes {
+    /// Rows of any source that were dropped.
+    pub(crate) fn dropped_rows(&self) -> u64 {
+        self.dropped_bars + self.dropped_funding + self.dropped_liquidity
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -78,6 +91,7 @@ pub(crate) fn warnings<'a>(symbols: impl Iterator<Item = (&'a str, &'a Notes)> +
     listed("contract without", ", which means no such rule (step: 1e-8)", |notes| &notes.absent_rules);
     listed("bar column", " is not known and is ignored", |notes| &notes.extra_bar_columns);
     listed("funding column", " is not known and is ignored", |notes| &notes.extra_funding_columns);
+    listed("liquidity column", " is not known and is ignored", |notes| &notes.extra_liquidity_columns);
     let mut counted = |what: &str, count: fn(&Notes) -> u64| {
         let counts: Vec<String> = symbols
             .clone()
@@ -90,10 +104,14 @@ pub(crate) fn warnings<'a>(symbols: impl Iterator<Item = (&'a str, &'a Notes)> +
     };
     counted("bad bars dropped", |notes| notes.dropped_bars);
     counted("bad funding records dropped", |notes| notes.dropped_funding);
+    counted("bad liquidity rows dropped", |notes| notes.dropped_liquidity);
     counted("funding records more than 5 s from a whole minute, left out", |notes| notes.funding_quarantined);
     counted("funding times inside a bar, settled at the next open", |notes| notes.funding_inside_bar);
     counted("funding records before the first bar or after the delisting, ignored", |notes| {
         notes.funding_ignored
+    });
+    counted("liquidity rows before the first bar or after the last, ignored", |notes| {
+        notes.liquidity_ignored
     });
     lines
 }

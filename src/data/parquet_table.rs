@@ -7,7 +7,7 @@ use arrow_array::types::{
     Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
-use arrow_array::{Array, Float64Array, RecordBatch};
+use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::fault::{FILE_FIX, Fault};
 use super::stamp::{self, Stamp};
-use super::table::{Columns, Found, MAX_VALUES, Row, locate};
+use super::table::{Columns, Found, MAX_VALUES, Row, Words, locate};
 use crate::error::{BadInput, Error, Result};
 
 const BATCH_ROWS: usize = 16_384;
@@ -44,18 +44,26 @@ pub(crate) fn read(
         let batch = batch.map_err(|err| damaged(path, &err))?;
         let stamps = Stamps::of(path, &batch, &header[places.ts])?;
         let mut values: Vec<(usize, Float64Array)> = Vec::with_capacity(MAX_VALUES);
+        let mut texts: Option<(usize, Words, StringArray)> = None;
         for (slot, place) in places.values.iter().enumerate() {
-            if let Some(place) = *place {
-                values.push((slot, numbers(path, &batch, &header[place], names[slot])?));
+            let Some(place) = *place else { continue };
+            let (name, key) = (&header[place], names[slot]);
+            match columns.words_of(key) {
+                Some(words) => texts = Some((slot, words, text(path, &batch, name, key)?)),
+                None => values.push((slot, numbers(path, &batch, name, key)?)),
             }
         }
         for i in 0..batch.num_rows() {
-            let row = stamps.get(i).map(|stamp| {
+            let row = stamps.get(i).and_then(|stamp| {
                 let mut row = Row { stamp, values: [f64::NAN; MAX_VALUES] };
                 for (slot, column) in &values {
                     row.values[*slot] = if column.is_valid(i) { column.value(i) } else { f64::NAN };
                 }
-                row
+                if let Some((slot, words, column)) = &texts {
+                    let word = if column.is_valid(i) { column.value(i) } else { "" };
+                    row.values[*slot] = words.place(word.as_bytes())?;
+                }
+                Ok(row)
             });
             judge(row).map_err(|fault| fault.at(path, row_number))?;
             row_number += 1;
@@ -84,6 +92,20 @@ fn numbers(path: &Path, batch: &RecordBatch, name: &str, key: &str) -> Result<Fl
     }
     let column = arrow_cast::cast(column, &DataType::Float64).map_err(|err| damaged(path, &err))?;
     Ok(column.as_primitive::<Float64Type>().clone())
+}
+
+fn text(path: &Path, batch: &RecordBatch, name: &str, key: &str) -> Result<StringArray> {
+    let column = batch.column_by_name(name).ok_or_else(|| damaged(path, &"a column without data"))?;
+    let is_text = |of: &DataType| matches!(of, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let fits = match column.data_type() {
+        DataType::Dictionary(_, words) => is_text(words),
+        other => is_text(other),
+    };
+    if !fits {
+        return Err(wrong_type(path, key, column.data_type(), "text"));
+    }
+    let column = arrow_cast::cast(column, &DataType::Utf8).map_err(|err| damaged(path, &err))?;
+    Ok(column.as_string::<i32>().clone())
 }
 
 /// The stamp column of a batch.

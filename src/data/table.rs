@@ -1,4 +1,4 @@
-//! A stamp and a few numbers per row, whatever the file format: the one shape that bars and funding share.
+//! A stamp and a few numbers per row, whatever the file format: the one shape that bars, funding and liquidity share.
 //!
 //! A reader checks what belongs to the format (columns, stamps, numbers that are numbers); what the numbers mean is
 //! checked by the caller, row by row. Read next: [`super::csv_table`], [`super::parquet_table`].
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::fault::Fault;
+use super::fault::{Fault, quote};
 use super::stamp::Stamp;
 use super::{OnBadRow, csv_table, parquet_table};
 use crate::error::{BadInput, Error, Result};
@@ -32,12 +32,38 @@ pub(crate) struct Columns {
     pub(crate) optional: &'static [&'static str],
     /// May be in the file and are not read, without a warning.
     pub(crate) unread: &'static [&'static str],
+    /// A column of words instead of numbers.
+    pub(crate) words: Option<Words>,
+    /// Exactly one of the optional columns must be in the file, and not at least none.
+    pub(crate) exactly_one_optional: bool,
+}
+
+/// A column of words, read as the place of the word in a list.
+#[derive(Clone, Copy)]
+pub(crate) struct Words {
+    pub(crate) column: &'static str,
+    pub(crate) words: &'static [&'static str],
+    /// The words, for messages.
+    pub(crate) expected: &'static str,
+}
+
+impl Words {
+    /// Place of a word, in any case; no word and an unknown one are faults.
+    pub(crate) fn place(&self, text: &[u8]) -> std::result::Result<f64, Fault> {
+        let place =
+            self.words.iter().position(|word| text.trim_ascii().eq_ignore_ascii_case(word.as_bytes()));
+        place.map(|place| place as f64).ok_or_else(|| Fault::new(self.column, quote(text), self.expected))
+    }
 }
 
 impl Columns {
     /// Value columns in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.required.iter().chain(self.optional).copied()
+    }
+    /// The words of a column, where it has some.
+    pub(crate) fn words_of(&self, name: &str) -> Option<Words> {
+        self.words.filter(|words| words.column == name)
     }
     /// Whether a column of the file is none of ours.
     pub(crate) fn is_extra(&self, name: &str) -> bool {
@@ -143,6 +169,11 @@ pub(crate) fn locate(path: &Path, row: Option<u64>, header: &[String], columns: 
     }
     for (slot, &name) in columns.optional.iter().enumerate() {
         places.values[columns.required.len() + slot] = place(name)?;
+    }
+    let optional = places.values.iter().skip(columns.required.len()).flatten().count();
+    if columns.exactly_one_optional && optional != 1 {
+        let names: Vec<String> = columns.optional.iter().map(|name| format!("`{name}`")).collect();
+        return Err(bad(columns.optional[0], format!("one column of {}", names.join(" and "))));
     }
     for (slot, place) in places.values.iter().enumerate() {
         places.found.0[slot] = place.is_some();

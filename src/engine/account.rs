@@ -11,6 +11,7 @@ use crate::execution::levels::Levels;
 use crate::execution::orders::OrderQueue;
 use crate::execution::pricing::{slippage_bps, slippage_factor};
 use crate::execution::rules::SymbolRules;
+use crate::liquidity::{LiquidityRegimes, Regime};
 use crate::market::{Market, Tile};
 use crate::portfolio::Book;
 
@@ -50,6 +51,8 @@ pub struct TileFeed<'t> {
     pub tile: &'t Tile<'t>,
     /// Rows of [`crate::execution::volume::TrailingVolume`], where [`Account::needs_trailing_volume`].
     pub trailing_volume: Option<&'t [f64]>,
+    /// Regimes of the trial's settings, where it has any.
+    pub regimes: Option<&'t LiquidityRegimes>,
     /// The trial's signals.
     pub signals: SignalTile<'t>,
 }
@@ -60,6 +63,10 @@ pub(super) struct Bar<'t> {
     pub(super) venue: &'t Venue<'t>,
     pub(super) tile: &'t Tile<'t>,
     pub(super) trailing_volume: Option<&'t [f64]>,
+    /// Codes of the bar before, which drive this bar's fills; none where regimes are off.
+    pub(super) regimes_before: Option<&'t [u8]>,
+    /// Codes of this bar, which drive decisions.
+    pub(super) regimes: Option<&'t [u8]>,
     pub(super) row: usize,
     pub(super) bar: usize,
     /// Place of this bar in the mark buffers.
@@ -76,6 +83,16 @@ impl Bar<'_> {
     #[inline]
     pub(super) fn is_tradable(&self, symbol: usize) -> bool {
         self.tile.bit(self.tile.tradable, self.row, symbol)
+    }
+    /// Regime of the bar before a fill (semantics 7.3).
+    #[inline]
+    pub(super) fn regime_before(&self, symbol: usize) -> Option<Regime> {
+        self.regimes_before.map(|codes| Regime::from_code(codes[symbol]))
+    }
+    /// Regime of the bar of a decision.
+    #[inline]
+    pub(super) fn regime(&self, symbol: usize) -> Option<Regime> {
+        self.regimes.map(|codes| Regime::from_code(codes[symbol]))
     }
     pub(super) fn open_ms(&self) -> i64 {
         self.venue.market.grid.open_ms(self.bar)
@@ -207,7 +224,7 @@ impl Account {
     /// # Panics
     /// When the trailing volume is needed and not given, or an invariant of semantics 4.9 does not hold.
     pub fn step_tile<R: Recorder>(&mut self, venue: &Venue<'_>, feed: &TileFeed<'_>, recorder: &mut R) {
-        let TileFeed { tile, trailing_volume, signals } = feed;
+        let TileFeed { tile, trailing_volume, regimes, signals } = feed;
         let trailing_volume = *trailing_volume;
         assert!(
             trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
@@ -227,8 +244,17 @@ impl Account {
             number = busy;
             if number < end {
                 let (row, is_last) = (number - tile.bar0, number + 1 == venue.run.end);
-                let bar =
-                    Bar { venue, tile, trailing_volume, row, bar: number, mark_at: number - first, is_last };
+                let bar = Bar {
+                    venue,
+                    tile,
+                    trailing_volume,
+                    row,
+                    bar: number,
+                    mark_at: number - first,
+                    is_last,
+                    regimes_before: regimes.map(|regimes| regimes.row_before(row)),
+                    regimes: regimes.map(|regimes| regimes.row(row)),
+                };
                 self.open_phase(&bar, recorder);
                 self.open_instant(&bar, recorder);
                 self.settle_late_funding(&bar, recorder);

@@ -7,8 +7,8 @@ use super::account::{Account, Bar, for_each_bit};
 use super::calendar::last_close_before;
 use super::fill::{Impact, TakerClose};
 use crate::events::{
-    AttachedLevels, FillFlags, FillReason, NO_GROUP, OrderIntent, OrderKind, OrderStatus, Recorder, Side,
-    SignalTile,
+    AttachedLevels, FillFlags, FillReason, NO_GROUP, OrderIntent, OrderKind, OrderStatus, Recorder, Regime,
+    Side, SignalTile,
 };
 use crate::execution::orders::{Extra, PendingOrder, Role, Stage};
 use crate::portfolio::Lane;
@@ -278,6 +278,10 @@ impl Account {
     /// The close an opening refers to, or why there can be none (semantics 1.6, 1.7).
     #[inline]
     fn opening_price(&self, bar: &Bar<'_>, symbol: usize) -> Result<f64, &'static str> {
+        let blocks = self.plan.liquidity.vacuum_blocks_entries;
+        if blocks && bar.regime(symbol) == Some(Regime::Vacuum) {
+            return Err("vacuum");
+        }
         let close = self.close_px(bar, symbol);
         if close.is_nan() {
             Err("not_listed")
@@ -296,7 +300,9 @@ impl Account {
         close_px: f64,
         balances: Balances,
     ) -> Result<f64, &'static str> {
-        let notional = opening_notional_usdt(&self.plan, balances);
+        let thin = bar.regime(symbol) == Some(Regime::Thin);
+        let mult = if thin { self.plan.liquidity.thin_size_mult } else { 1.0 };
+        let notional = opening_notional_usdt(&self.plan, balances) * mult;
         if notional <= 0.0 {
             return Err("zero_size");
         }

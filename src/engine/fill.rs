@@ -2,7 +2,7 @@
 
 use super::account::{Account, Bar};
 use crate::config::plan::{CapAppliesTo, VolumeRef};
-use crate::events::{Fill, FillFlags, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Side};
+use crate::events::{Fill, FillFlags, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Regime, Side};
 use crate::execution::pricing::{Priced, rounded_price, slippage_bps, slippage_factor};
 use crate::portfolio::Lane;
 
@@ -57,13 +57,14 @@ impl Account {
         impact: Impact,
     ) -> Priced {
         let model = &self.plan.slippage;
-        let fixed = model.b_bps == 0.0;
+        let regime = bar.regime_before(lane.symbol);
+        let fixed = model.b_bps == 0.0 && regime.is_none();
         let (bps, participation) = if fixed {
             (self.fixed_slippage.bps, f64::NAN)
         } else {
-            let taken = self.consumed[lane.symbol];
-            let taken = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
-            slippage_bps(model, taken + qty, self.volume_ref(bar, lane), model.regime_mult_normal)
+            let taken = self.consumed.get(lane.symbol).filter(|taken| taken.bar as usize == bar.bar);
+            let taken = taken.map_or(0.0, |taken| taken.qty);
+            slippage_bps(model, taken + qty, self.volume_ref(bar, lane), model.regime_mult(regime))
         };
         let (bps, factor) = match impact {
             Impact::Market if fixed => (bps, self.fixed_slippage.factor[usize::from(side == Side::Buy)]),
@@ -78,6 +79,9 @@ impl Account {
         Priced { price_px, slippage_bps: bps, participation }
     }
     fn volume_ref(&self, bar: &Bar<'_>, lane: Lane) -> f64 {
+        if self.plan.slippage.b_bps == 0.0 {
+            return f64::NAN;
+        }
         let here = bar.px(bar.tile.volume, lane.symbol);
         let here = if here.is_nan() { 0.0 } else { here };
         let trailing = || {
@@ -119,6 +123,7 @@ impl Account {
             let earlier = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
             (taken.bar, taken.qty) = (bar.bar as u32, earlier + qty);
         }
+        let regime = bar.regime_before(lane.symbol);
         recorder.fill(&Fill {
             bar: bar.bar as u32,
             symbol: lane.symbol as u32,
@@ -132,8 +137,11 @@ impl Account {
             slippage_bps: priced.slippage_bps,
             participation: priced.participation,
             reason,
-            flags: flags.with(FillFlags::ENTRY_AND_EXIT, same_bar),
-            regime: None,
+            flags: flags
+                .with(FillFlags::ENTRY_AND_EXIT, same_bar)
+                .with(FillFlags::THIN, regime == Some(Regime::Thin))
+                .with(FillFlags::VACUUM, regime == Some(Regime::Vacuum)),
+            regime,
             realized_usdt: booked.realized_usdt,
             position_before: booked.position_before,
             position_after: booked.position_after,

@@ -6,6 +6,7 @@ use super::account::{Account, TileFeed, Venue};
 use crate::config::plan::EnginePlan;
 use crate::events::Recorder;
 use crate::execution::volume::TrailingVolume;
+use crate::liquidity::RegimeSets;
 use crate::market::{Market, TileBuffer};
 use crate::signals::SignalSource;
 
@@ -36,13 +37,20 @@ pub fn run_account<R: Recorder>(
     let mut account = Account::new(&venue, plan);
     let mut buffer = TileBuffer::default();
     let mut volume = TrailingVolume::default();
+    let mut regimes = RegimeSets::new([plan.regimes()], market);
     let mut bar = 0;
     while bar < run.end {
         let rows = options.tile_bars.max(1).min(run.end - bar);
         let tile = buffer.load(market, bar, rows, plan.use_mark);
         let trailing = Account::needs_trailing_volume(plan).then(|| volume.load(&tile));
+        regimes.step(market, &tile);
         signals.step(market, &tile);
-        let feed = TileFeed { tile: &tile, trailing_volume: trailing, signals: signals.trial(0) };
+        let feed = TileFeed {
+            tile: &tile,
+            trailing_volume: trailing,
+            regimes: regimes.of(0),
+            signals: signals.trial(0),
+        };
         account.step_tile(&venue, &feed, recorder);
         bar += rows;
         if !(options.on_tile)(bar) {

@@ -18,7 +18,8 @@ pub fn mask_words(symbols: usize) -> usize {
 /// One panel column. Cloning shares the memory, which may be a mapped file.
 pub type Column = ScalarBuffer<f64>;
 
-/// The bar columns of a market, each `[bar][lane]` with `lanes` lanes per row. A missing bar is `NaN` in every column.
+/// The bar columns of a market, each `[bar][lane]` with `lanes` lanes per row. A missing bar is `NaN` in every
+/// column that comes with bars.
 #[derive(Debug, Clone)]
 pub struct MarketPanels {
     /// Lanes per row (a multiple of [`LANE_CHUNK`]); lanes beyond the symbols are `NaN`.
@@ -37,4 +38,8 @@ pub struct MarketPanels {
     pub quote_volume: Option<Column>,
     /// Close of the mark-price kline, where the sources have it.
     pub mark: Option<Column>,
+    /// Given liquidity regimes as codes (0 vacuum, 1 thin, 2 normal), where the sources have them; also at missing bars.
+    pub regime: Option<Column>,
+    /// Given usual volume of a bar, base units, where the sources have it; also at missing bars.
+    pub baseline_volume: Option<Column>,
 }

@@ -11,7 +11,7 @@ use super::{LANE_CHUNK, Market};
 /// Tiles must be loaded in bar order: the last mark of a symbol is carried from tile to tile.
 #[derive(Debug, Clone, Default)]
 pub struct TileBuffer {
-    copied: [Vec<f64>; 7],
+    copied: [Vec<f64>; 9],
     mark: Vec<f64>,
     carry: Vec<f64>,
     present: Vec<u64>,
@@ -46,6 +46,10 @@ pub struct Tile<'a> {
     pub quote_volume: Option<&'a [f64]>,
     /// Mark-price closes as the sources give them, `NaN` where missing.
     pub mark_close: Option<&'a [f64]>,
+    /// Given liquidity regimes as codes, where the market has them; `NaN` where there is none.
+    pub regime: Option<&'a [f64]>,
+    /// Given usual volumes, base units, where the market has them; `NaN` where there is none.
+    pub baseline_volume: Option<&'a [f64]>,
     /// Price positions are marked at (semantics 1.4): mark or close, carried over gaps, 0 before the first bar.
     pub mark: &'a [f64],
     /// Bit set: the symbol has this bar.
@@ -92,6 +96,8 @@ impl TileBuffer {
             Some(&panels.volume),
             panels.quote_volume.as_ref(),
             panels.mark.as_ref(),
+            panels.regime.as_ref(),
+            panels.baseline_volume.as_ref(),
         ];
         let first = (market.first_row + bar0) * panels.lanes;
         if !identity {
@@ -143,6 +149,8 @@ impl TileBuffer {
             volume,
             quote_volume: column(5),
             mark_close,
+            regime: column(7),
+            baseline_volume: column(8),
             mark: &self.mark,
             present: &self.present,
             tradable: &self.tradable,

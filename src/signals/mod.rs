@@ -13,8 +13,8 @@ mod table;
 pub use oracle::{Oracle, OracleMode, oracle};
 pub use orders::{OrderTable, read_orders};
 pub use rules::{
-    CacheEntry, Expr, FeatureSink, FunctionDoc, RuleCache, RuleProgram, RuleTexts, Rules, compile,
-    compile_cached, eval_constraint, feature_columns, function_list, parse_expr, parse_rules,
+    CacheEntry, Expr, FeatureSink, FunctionDoc, RuleCache, RuleProgram, RuleTexts, Rules, SharedTrials,
+    compile, compile_each, eval_constraint, feature_columns, function_list, parse_expr, parse_rules,
 };
 pub use table::{SignalTable, read_table};
 

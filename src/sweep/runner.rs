@@ -19,6 +19,7 @@ use crate::config::plan::EnginePlan;
 use crate::engine::{Account, TileFeed, Venue};
 use crate::error::{BadInput, Error, Result};
 use crate::execution::volume::TrailingVolume;
+use crate::liquidity::{RegimePlan, RegimeSets};
 use crate::market::{Market, TileBuffer};
 use crate::reporting::run_dir::sha256;
 use crate::reporting::{Metrics, TrialStats};
@@ -187,9 +188,9 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         let every = chunks.len().div_ceil(COUNTED_CHUNKS);
-        let params = |&chunk: &usize| -> Vec<BTreeMap<String, f64>> {
+        let params = |&chunk: &usize| -> (Vec<BTreeMap<String, f64>>, Vec<RegimePlan>) {
             let trials = self.chunk(chunk).map(|trial| self.resolve(trial).ready);
-            trials.filter_map(|ready| ready.ok().map(|(_, params)| params)).collect()
+            trials.filter_map(|r| r.ok().map(|(plan, params)| (params, plan.liquidity.regimes))).unzip()
         };
         let params: Vec<_> = chunks.iter().step_by(every).map(params).collect();
         let cache = RuleCache::build(rules, &params, self.market, budget_bytes)?;
@@ -367,30 +368,27 @@ pub fn run_chunk(
     let resolved: Vec<Resolved> = trials.map(|trial| job.resolve(trial)).collect();
     let mut faults: Vec<String> =
         resolved.iter().map(|r| r.ready.as_ref().err().cloned().unwrap_or_default()).collect();
-    let mut live = Vec::new();
-    let mut params = Vec::new();
-    for (index, trial) in resolved.iter().enumerate() {
-        if let Ok((_, values)) = &trial.ready {
-            live.push(index);
-            params.push(values.clone());
-        }
-    }
-    let bind = |params: &[BTreeMap<String, f64>]| {
-        job.source.bind_cached(params, job.spec.general.seed, job.market, job.run.clone(), job.cache.get())
+    let mut live: Vec<usize> = (0..resolved.len()).filter(|&index| resolved[index].ready.is_ok()).collect();
+    let bind = |live: &[usize]| {
+        let (params, regimes): (Vec<_>, Vec<_>) = live
+            .iter()
+            .filter_map(|&index| resolved[index].ready.as_ref().ok())
+            .map(|(plan, params)| (params.clone(), plan.liquidity.regimes))
+            .unzip();
+        let seed = job.spec.general.seed;
+        job.source.bind_each(&params, &regimes, seed, job.market, job.run.clone(), job.cache.get())
     };
-    let signals = match bind(&params) {
+    let signals = match bind(&live) {
         Ok(signals) => signals,
         Err(_) => {
             // One trial's parameters do not fit the rules: find which, and go on without them.
-            for (&index, values) in live.iter().zip(&params) {
-                if let Err(error) = bind(std::slice::from_ref(values)) {
+            for &index in &live {
+                if let Err(error) = bind(&[index]) {
                     faults[index] = error.to_string();
                 }
             }
             live.retain(|&index| faults[index].is_empty());
-            params =
-                live.iter().filter_map(|&i| resolved[i].ready.as_ref().ok().map(|r| r.1.clone())).collect();
-            bind(&params)?
+            bind(&live)?
         }
     };
     let plans: Vec<&EnginePlan> =
@@ -447,15 +445,22 @@ fn run_accounts(
     let needs_volume = plans.iter().any(|plan| Account::needs_trailing_volume(plan));
     let mut buffer = TileBuffer::default();
     let mut volume = TrailingVolume::default();
+    let mut regimes = RegimeSets::new(plans.iter().map(|plan| plan.regimes()), job.market);
     let mut bar = 0;
     while bar < job.run.end && !plans.is_empty() {
         let rows = job.tile_bars.max(1).min(job.run.end - bar);
         let tile = buffer.load(job.market, bar, rows, use_mark);
         let trailing = needs_volume.then(|| volume.load(&tile));
+        regimes.step(job.market, &tile);
         signals.step(job.market, &tile);
         for (trial, (account, outcome)) in accounts.iter_mut().enumerate() {
             let Ok(stats) = outcome else { continue };
-            let feed = TileFeed { tile: &tile, trailing_volume: trailing, signals: signals.trial(trial) };
+            let feed = TileFeed {
+                tile: &tile,
+                trailing_volume: trailing,
+                regimes: regimes.of(trial),
+                signals: signals.trial(trial),
+            };
             let step = || account.step_tile(venue, &feed, stats);
             // A broken invariant is a defect of the engine: it ends its own trial, loudly, and no other.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(step)) {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use crate::config::Spec;
 use crate::config::spec::{OracleMode as OracleSpec, SignalKind};
 use crate::error::{Result, io_error};
+use crate::liquidity::RegimePlan;
 use crate::market::Market;
 use crate::reporting::run_dir::sha256;
 use crate::signals::{
-    OracleMode, OrderTable, RuleCache, RuleTexts, Rules, SignalSource, SignalTable, compile_cached, oracle,
+    OracleMode, OrderTable, RuleCache, RuleTexts, Rules, SignalSource, SignalTable, compile_each, oracle,
     parse_rules, read_orders, read_table,
 };
 
@@ -80,6 +81,7 @@ fn rule_texts(spec: &Spec) -> RuleTexts {
         weight: text(&signals.weight),
         score: text(&signals.score),
         params: signals.params.clone(),
+        regimes: spec.liquidity_regimes.plan().regimes,
     }
 }
 
@@ -103,15 +105,17 @@ impl Source {
         market: &Market,
         run: Range<usize>,
     ) -> Result<Box<dyn SignalSource>> {
-        self.bind_cached(trials, seed, market, run, None)
+        self.bind_each(trials, &[], seed, market, run, None)
     }
-    /// [`bind`](Self::bind), with rules that read what is in `cache` from there.
+    /// [`bind`](Self::bind) with each trial's settings of liquidity (none given: those of the config the source was
+    /// read with), and rules that read what is in `cache` from there.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
-    pub fn bind_cached(
+    pub fn bind_each(
         &self,
         trials: &[BTreeMap<String, f64>],
+        regimes: &[RegimePlan],
         seed: u64,
         market: &Market,
         run: Range<usize>,
@@ -121,7 +125,7 @@ impl Source {
             Self::Oracle(mode) => Box::new(oracle(*mode, seed, market, run)),
             Self::Orders(table) => Box::new(table.clone()),
             Self::Table(table) => Box::new(table.clone()),
-            Self::Rules(rules) => Box::new(compile_cached(rules, trials, market, cache)?),
+            Self::Rules(rules) => Box::new(compile_each(rules, trials, regimes, market, cache)?),
         })
     }
 }

@@ -38,6 +38,8 @@ pub(crate) fn market(prices: &[Vec<f64>]) -> Market {
         volume: column(1000.0),
         quote_volume: None,
         mark: None,
+        regime: None,
+        baseline_volume: None,
     };
     Market {
         grid: TimeGrid { start_ms: START_MS, step_ms: 900_000, bars },

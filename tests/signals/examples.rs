@@ -63,6 +63,8 @@ const INDICATORS: &[(&str, &str)] = &[
 const ELSEWHERE: &[&str] = &[
     "of",
     "tf",
+    "liquidity_ratio",
+    "liquidity_regime",
     "abs",
     "min",
     "max",

@@ -50,6 +50,8 @@ pub(crate) fn market(symbols: &[Vec<Option<Bar>>]) -> Market {
             volume: column(4),
             quote_volume: None,
             mark: None,
+            regime: None,
+            baseline_volume: None,
         },
         first_row: 0,
         funding: FundingTape::default(),

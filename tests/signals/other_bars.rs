@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use barloom::market::Market;
 use barloom::signals::{
-    RuleCache, RuleTexts, compile, compile_cached, feature_columns, parse_expr, parse_rules,
+    RuleCache, RuleTexts, compile, compile_each, feature_columns, parse_expr, parse_rules,
 };
 
 use super::market::{Bar, STEP_MS, bar, market, masks};
@@ -238,9 +238,10 @@ fn what_is_kept_for_a_sweep_changes_no_bit() {
         vec![trial(10.0, 40.0), trial(20.0, 40.0)],
         vec![trial(10.0, 60.0), trial(30.0, 60.0)],
     ];
+    let shared: Vec<_> = chunks.iter().map(|chunk| (chunk.clone(), Vec::new())).collect();
     let bytes_per_panel = market.lanes() * market.grid.bars * 8;
     for budget in [0, bytes_per_panel / 64, bytes_per_panel * 2, bytes_per_panel * 100] {
-        let cache = Arc::new(RuleCache::build(&rules, &chunks, &market, budget).unwrap());
+        let cache = Arc::new(RuleCache::build(&rules, &shared, &market, budget).unwrap());
         let kept: usize = cache.entries().iter().map(|entry| entry.bytes).sum();
         assert!(kept <= budget);
         if budget == bytes_per_panel * 100 {
@@ -256,7 +257,7 @@ fn what_is_kept_for_a_sweep_changes_no_bit() {
         }
         for chunk in &chunks {
             let mut plain = compile(&rules, chunk, &market).unwrap();
-            let mut cached = compile_cached(&rules, chunk, &market, Some(&cache)).unwrap();
+            let mut cached = compile_each(&rules, chunk, &[], &market, Some(&cache)).unwrap();
             assert_eq!(cached.computed_nodes() < plain.computed_nodes(), kept > 0);
             for trial in 0..chunk.len() {
                 let plain = masks(&mut plain, trial, &market, 64);

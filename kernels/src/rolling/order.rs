@@ -172,10 +172,7 @@ fn step_sorted(
         if bars > kernel.n {
             replace(window, leaving[lane], x);
         } else {
-            let held = bars - 1;
-            let at = window[..held].partition_point(|&y| y < x);
-            window.copy_within(at..held, at + 1);
-            window[at] = x;
+            insert(window, bars - 1, x);
         }
         if bars >= kernel.n {
             values[lane] = kernel.lane_value(window);
@@ -184,8 +181,15 @@ fn step_sorted(
     values
 }
 
+/// Puts a value among the first `held` of a window, which ascend.
+pub(crate) fn insert(window: &mut [f64], held: usize, x: f64) {
+    let at = window[..held].partition_point(|&y| y < x);
+    window.copy_within(at..held, at + 1);
+    window[at] = x;
+}
+
 /// Takes one value out of an ascending window and puts another in.
-fn replace(window: &mut [f64], leaving: f64, entering: f64) {
+pub(crate) fn replace(window: &mut [f64], leaving: f64, entering: f64) {
     let out = window.partition_point(|&y| y < leaving);
     if entering > leaving {
         let into = window.partition_point(|&y| y < entering) - 1;

@@ -3,6 +3,7 @@
 
 pub mod naive;
 
+use barloom_kernels::liquidity::{self, Profile, Season};
 use barloom_kernels::rolling::{PercentileKind, ReturnMean, Ties};
 use barloom_kernels::vwap::Swing;
 use barloom_kernels::{bands, macd, momentum, moving, rolling, trend, volatility, volume, vwap};
@@ -461,6 +462,32 @@ pub fn cases(n: usize) -> Vec<Case> {
             let mirrored: Vec<f64> = s[0].iter().map(|x| -x).collect();
             naive::anchored(&s[1], &s[2], &naive::swing_anchors(&mirrored, n, 1))
         }
+    );
+    // Seasons need the slots of missing bars, which a case has not: they are in `tests/liquidity.rs`.
+    let season = Season {
+        slots: 0,
+        profile: Profile::Median { observations: n },
+        min_observations: 1,
+        fallback_bars: n,
+        fallback_min_bars: n.div_ceil(2),
+    };
+    single!(
+        "seasonal_baseline without season",
+        [Volume],
+        price,
+        Some(n + 1),
+        move |l| liquidity::seasonal_baseline_state_len(l, &season),
+        |x, l, st, o| liquidity::seasonal_baseline(x[0], l, 0, &season, st, o),
+        |s| naive::seasonal_baseline(&s[0].iter().map(|&x| (0, x)).collect::<Vec<_>>(), &season)
+    );
+    single!(
+        "activity_ratio",
+        [Volume],
+        one,
+        Some(n),
+        move |l| liquidity::activity_ratio_state_len(l, n),
+        |x, l, st, o| liquidity::activity_ratio(x[0], x[0], l, n, st, o),
+        |s| naive::activity_ratio(&s[0], &s[0], n)
     );
     table
 }

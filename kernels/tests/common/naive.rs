@@ -1,5 +1,6 @@
 //! The definitions of semantics 8.3 in plain code: one lane, present bars only, no state, no windows kept.
 
+use barloom_kernels::liquidity::{Profile, RegimeBounds, Season};
 use barloom_kernels::rolling::{PercentileKind, ReturnMean, Ties};
 
 pub type Series = Vec<f64>;
@@ -446,4 +447,60 @@ pub fn swing_anchors(low: &[f64], left: usize, right: usize) -> Vec<Option<usize
             anchor
         })
         .collect()
+}
+
+fn middle(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    if n % 2 == 1 { sorted[n / 2] } else { (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0 }
+}
+
+/// Baseline of bars `(slot, activity)`; missing ones are left out.
+pub fn seasonal_baseline(bars: &[(usize, f64)], season: &Season) -> Series {
+    let mut out = Vec::new();
+    for (t, &(slot, _)) in bars.iter().enumerate() {
+        let all: Series = bars[..t].iter().map(|bar| bar.1).collect();
+        let of_slot: Series = bars[..t].iter().filter(|bar| bar.0 == slot).map(|bar| bar.1).collect();
+        let last = |x: &[f64], n: usize| middle(&x[x.len().saturating_sub(n)..]);
+        out.push(if season.slots > 0 && of_slot.len() >= season.min_observations {
+            match season.profile {
+                Profile::Median { observations } => last(&of_slot, observations),
+                Profile::Ewma { eta } => {
+                    of_slot[1..].iter().fold(of_slot[0], |mean, x| mean + eta * (x - mean))
+                }
+            }
+        } else if all.len() >= season.fallback_min_bars {
+            last(&all, season.fallback_bars)
+        } else {
+            f64::NAN
+        });
+    }
+    out
+}
+
+pub fn activity_ratio(x: &[f64], baseline: &[f64], n: usize) -> Series {
+    let ratio = |x: f64, usual: f64| if usual == 0.0 { 0.0 } else { x / usual };
+    (0..x.len())
+        .map(|t| match (t + 1).checked_sub(n) {
+            None => f64::NAN,
+            Some(from) => ratio(average(&x[from..=t]), average(&baseline[from..=t])),
+        })
+        .collect()
+}
+
+/// Regimes of present bars.
+pub fn regimes(ratio: &[f64], bounds: &RegimeBounds) -> Series {
+    let mut before = 2;
+    let mut code = |ratio: f64| {
+        let vacuum = bounds.vacuum_below * if before == 0 { bounds.hysteresis } else { 1.0 };
+        let thin = bounds.thin_below * if before < 2 { bounds.hysteresis } else { 1.0 };
+        before = match ratio {
+            x if x == 0.0 || x < vacuum => 0,
+            x if x < thin => 1,
+            _ => 2,
+        };
+        f64::from(before)
+    };
+    ratio.iter().map(|&x| if x.is_nan() { bounds.without_baseline } else { code(x) }).collect()
 }

@@ -303,16 +303,14 @@ pub enum Allocation {
     Priority,
 }
 
-/// `liquidity_regimes.seasonality`.
+/// `liquidity_regimes.profile`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Seasonality {
-    /// 672 slots of 15 minutes.
-    TimeOfWeek,
-    /// 96 slots of 15 minutes.
-    TimeOfDay,
-    /// No seasons.
-    None,
+pub enum ProfileSpec {
+    /// Median of the last observations of the slot.
+    Median,
+    /// Running mean of the slot, moved by `profile_eta` of the way to each observation.
+    Ewma,
 }
 
 /// `output.format`.

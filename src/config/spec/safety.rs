@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{
     Allocation, BetaExcess, EsHorizonMode, EsMethod, HaltAction, LiqCheck, LiqMode, MarginMode,
-    OnMarginShort, Seasonality, SizingMethod, TrimOrder,
+    OnMarginShort, ProfileSpec, SizingMethod, TrimOrder,
 };
-use crate::config::plan::SizingEquity;
+use crate::config::plan::{Regime, Seasonality, SizingEquity};
 
 /// `[margin]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -219,9 +219,27 @@ pub struct LiquidityRegimesSpec {
     /// Derive a regime per bar.
     #[schemars(extend("x-semantics" = "7", "x-accepted-now" = [false], "x-not-yet" = "the liquidity regime filter is"))]
     pub enabled: bool,
-    /// Slots of the baseline.
+    /// Slots of the baseline; `none`: the median of the last week of bars.
     #[schemars(extend("x-semantics" = "7.1"))]
     pub seasonality: Seasonality,
+    /// What a slot makes of its observations.
+    #[schemars(extend("x-semantics" = "7.1"))]
+    pub profile: ProfileSpec,
+    /// Observations that the median takes; 0: 8 for time_of_week, 28 for time_of_day.
+    #[schemars(extend("minimum" = 0, "maximum" = 366, "x-unit" = "observations", "x-semantics" = "7.1"))]
+    pub profile_obs: u32,
+    /// Share of the way that `ewma` moves to each observation.
+    #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0, "x-unit" = "fraction", "x-semantics" = "7.1"))]
+    pub profile_eta: f64,
+    /// Observations a slot needs; with fewer, the median of the last week of bars.
+    #[schemars(extend("minimum" = 1, "maximum" = 366, "x-unit" = "observations", "x-semantics" = "7.1"))]
+    pub min_obs: u32,
+    /// Bars of the last week that this needs; 0: all of them (672 of 15 minutes).
+    #[schemars(extend("minimum" = 0, "x-unit" = "bars", "x-semantics" = "7.1"))]
+    pub fallback_min_bars: u32,
+    /// Regime of a bar that has no baseline.
+    #[schemars(extend("x-semantics" = "7.1"))]
+    pub regime_without_baseline: Regime,
     /// Activity ratio under which a bar is VACUUM.
     #[schemars(extend("minimum" = 0.0, "x-unit" = "fraction", "x-semantics" = "7.2"))]
     pub vacuum_below: f64,
@@ -229,8 +247,11 @@ pub struct LiquidityRegimesSpec {
     #[schemars(extend("minimum" = 0.0, "x-unit" = "fraction", "x-semantics" = "7.2"))]
     pub thin_below: f64,
     /// Bars that the ratio averages.
-    #[schemars(extend("minimum" = 1, "x-unit" = "bars", "x-semantics" = "7.2"))]
+    #[schemars(extend("minimum" = 1, "maximum" = 10_000, "x-unit" = "bars", "x-semantics" = "7.2"))]
     pub smooth_bars: u32,
+    /// Factor on a threshold that the ratio must reach to rise above it again; 1: off.
+    #[schemars(extend("minimum" = 1.0, "maximum" = 10.0, "x-unit" = "factor", "x-semantics" = "7.2"))]
+    pub hysteresis: f64,
     /// No entry after a VACUUM bar.
     #[schemars(extend("x-semantics" = "7.3"))]
     pub vacuum_blocks_entries: bool,
@@ -244,9 +265,16 @@ impl Default for LiquidityRegimesSpec {
         Self {
             enabled: false,
             seasonality: Seasonality::TimeOfWeek,
+            profile: ProfileSpec::Median,
+            profile_obs: 0,
+            profile_eta: 0.2,
+            min_obs: 3,
+            fallback_min_bars: 0,
+            regime_without_baseline: Regime::Thin,
             vacuum_below: 0.25,
             thin_below: 0.6,
             smooth_bars: 1,
+            hysteresis: 1.0,
             vacuum_blocks_entries: true,
             thin_size_mult: 0.5,
         }

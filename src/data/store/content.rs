@@ -192,7 +192,8 @@ impl Content {
         let Built { symbols, failed, sources, read_ns } = built;
         let grid = union_grid(symbols.iter().map(|symbol| &symbol.bars), options.bar_ms);
         let columns: Vec<_> = symbols.iter().map(|symbol| &symbol.bars).collect();
-        let panels = align(&columns, &grid)?;
+        let liquidity: Vec<_> = symbols.iter().map(|symbol| &symbol.liquidity).collect();
+        let panels = align(&columns, &liquidity, &grid)?;
         let funding = FundingColumns::join(&symbols, &grid);
         let symbols = symbols
             .into_iter()

@@ -144,7 +144,6 @@ fn is_refusal(kind: ErrorKind) -> bool {
 impl content::Meta {
     /// Whether the policy for bad rows made no difference.
     fn is_clean(&self) -> bool {
-        self.failed.is_empty()
-            && self.symbols.iter().all(|symbol| symbol.notes.dropped_bars + symbol.notes.dropped_funding == 0)
+        self.failed.is_empty() && self.symbols.iter().all(|symbol| symbol.notes.dropped_rows() == 0)
     }
 }

@@ -46,6 +46,8 @@ pub(crate) fn panel_columns(panels: &MarketPanels) -> impl Iterator<Item = (&'st
         ("volume", Some(&panels.volume)),
         ("quote_volume", panels.quote_volume.as_ref()),
         ("mark", panels.mark.as_ref()),
+        ("regime", panels.regime.as_ref()),
+        ("baseline_volume", panels.baseline_volume.as_ref()),
     ]
     .into_iter()
     .filter_map(|(name, panel)| Some((name, panel?)))
@@ -85,6 +87,8 @@ fn open_content(dir: &Path, bytes: Bytes) -> Checked<Box<Content>> {
         volume: required("volume")?,
         quote_volume: panel("quote_volume")?,
         mark: panel("mark")?,
+        regime: panel("regime")?,
+        baseline_volume: panel("baseline_volume")?,
     };
     let funding = open_funding(dir, &meta).map_err(|reason| format!("{}: {reason}", meta.funding_file))?;
     Ok(Box::new(Content { meta, panels, funding }))

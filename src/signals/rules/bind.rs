@@ -11,6 +11,7 @@ use super::graph::{Graph, NodeId, Truth};
 use super::indicators::{Indicator, MAX_INPUTS};
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
 use crate::error::nearest;
+use crate::liquidity::RegimePlan;
 use crate::market::Market;
 
 /// Value of an expression in the graph.
@@ -25,6 +26,8 @@ pub(super) struct Binder<'a> {
     pub(super) params: &'a BTreeMap<String, f64>,
     /// The market that is read; none for expressions without columns.
     pub(super) market: Option<&'a Market>,
+    /// How liquidity is computed.
+    pub(super) regimes: &'a RegimePlan,
     /// The text that is bound, for messages.
     pub(super) text: &'a str,
 }
@@ -149,6 +152,7 @@ impl Binder<'_> {
                     None => self.graph.constant(f64::NAN),
                 }
             }
+            Body::Liquidity { output } => self.liquidity(output),
             Body::Band { indicator, inputs, side } => {
                 let Some((inputs, params)) = self.indicator_call(indicator, inputs, function.args, args)?
                 else {
@@ -191,8 +195,13 @@ impl Binder<'_> {
             return Err(Fault::new(bar.span, found, "bars that are whole multiples of the data's"));
         }
         let (frame, mut inner) = self.graph.take_frame(step_ms);
-        let mut binder =
-            Binder { graph: &mut inner, params: self.params, market: self.market, text: self.text };
+        let mut binder = Binder {
+            graph: &mut inner,
+            params: self.params,
+            regimes: self.regimes,
+            market: self.market,
+            text: self.text,
+        };
         let bound = binder.value(x).map(|value| match value {
             Value::Number(node) => (node, false),
             Value::Bool(truth) => (inner.as_number(&truth), true),

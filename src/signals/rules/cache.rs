@@ -15,6 +15,7 @@ use super::graph::{Graph, Key, NodeId, Op};
 use super::program::bind_trials;
 use super::written::written;
 use crate::error::Result;
+use crate::liquidity::RegimePlan;
 use crate::market::{Market, TileBuffer};
 
 /// Cost of a node in ns per symbol-bar from which on it is kept rather than recomputed: reading it back from memory
@@ -40,6 +41,9 @@ pub struct CacheEntry {
     pub chunks: usize,
 }
 
+/// Parameters of the trials of a chunk, and their settings of liquidity (none: those of the rules).
+pub type SharedTrials = (Vec<BTreeMap<String, f64>>, Vec<RegimePlan>);
+
 /// Kept panels and masks over a whole market.
 #[derive(Debug, Default)]
 pub struct RuleCache {
@@ -63,7 +67,7 @@ impl RuleCache {
     /// None of its own; those of the rules are left to the chunk they are in.
     pub fn build(
         rules: &Rules,
-        chunks: &[Vec<BTreeMap<String, f64>>],
+        chunks: &[SharedTrials],
         market: &Market,
         budget_bytes: usize,
     ) -> Result<Self> {
@@ -71,7 +75,8 @@ impl RuleCache {
         let mut readers: Vec<usize> = Vec::new();
         let mut roots: Vec<NodeId> = Vec::new();
         for chunk in chunks {
-            let Ok(bound) = bind_trials(&mut graph, rules, chunk, market) else { continue };
+            let (params, regimes) = chunk;
+            let Ok(bound) = bind_trials(&mut graph, rules, params, regimes, market) else { continue };
             let wanted: Vec<NodeId> = bound.wanted().collect();
             readers.resize(graph.nodes().len(), 0);
             for node in below(&graph, &wanted, &BTreeSet::new()) {

@@ -128,16 +128,20 @@ impl Scope<'_> {
         }
         match function.body {
             Body::CrossOver | Body::CrossUnder => Ok(Type::Bool { constant }),
-            Body::Indicator { .. } | Body::Band { .. } if self.columns => Ok(Type::Series),
+            Body::Indicator { .. } | Body::Band { .. } | Body::Liquidity { .. } if self.columns => {
+                Ok(Type::Series)
+            }
             Body::OfSymbol | Body::OfFrame if self.columns => {
                 if matches!(function.body, Body::OfFrame) {
                     frames::check(&args[0], &args[1])?;
                 }
                 self.type_of(&args[1])
             }
-            Body::Indicator { .. } | Body::Band { .. } | Body::OfSymbol | Body::OfFrame => {
-                Err(Fault::new(ast.span, format!("`{name}`"), "swept names and numbers only"))
-            }
+            Body::Indicator { .. }
+            | Body::Band { .. }
+            | Body::Liquidity { .. }
+            | Body::OfSymbol
+            | Body::OfFrame => Err(Fault::new(ast.span, format!("`{name}`"), "swept names and numbers only")),
             _ => Ok(if constant { Type::Constant } else { Type::Series }),
         }
     }

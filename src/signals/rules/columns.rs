@@ -13,6 +13,10 @@ pub(super) enum Column {
     QuoteVolume,
     Mark,
     FundingRate,
+    /// Given regimes; without a name in the language.
+    Regime,
+    /// Given usual volumes; without a name in the language.
+    BaselineVolume,
 }
 
 /// Names and columns.
@@ -37,6 +41,8 @@ impl Column {
         match self {
             Self::QuoteVolume => market.panels.quote_volume.is_some(),
             Self::Mark => market.panels.mark.is_some(),
+            Self::Regime => market.panels.regime.is_some(),
+            Self::BaselineVolume => market.panels.baseline_volume.is_some(),
             _ => true,
         }
     }
@@ -54,6 +60,8 @@ impl Column {
             Self::Volume => tile.volume,
             Self::QuoteVolume => tile.quote_volume.expect("checked when the rules were compiled"),
             Self::Mark => tile.mark_close.expect("checked when the rules were compiled"),
+            Self::Regime => tile.regime.expect("checked when the rules were compiled"),
+            Self::BaselineVolume => tile.baseline_volume.expect("checked when the rules were compiled"),
             Self::FundingRate => unreachable!("the funding rate is made by FundingRates"),
         }
     }

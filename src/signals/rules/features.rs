@@ -8,6 +8,7 @@ use super::check::Scope;
 use super::eval::Evaluator;
 use super::graph::Graph;
 use crate::error::Result;
+use crate::liquidity::RegimePlan;
 use crate::market::{Market, Tile, TileBuffer};
 
 /// Evaluates a sweep's constraint for one combination; `NaN` makes it false.
@@ -24,7 +25,9 @@ pub fn eval_constraint(expr: &Expr, names: &BTreeMap<String, f64>) -> Result<boo
     let scope = Scope { params: names.keys().map(String::as_str).collect(), columns: false };
     scope.boolean(&expr.root).map_err(|fault| expr.origin.error(fault))?;
     let mut graph = Graph::default();
-    let mut binder = Binder { graph: &mut graph, params: names, market: None, text: expr.text() };
+    let regimes = RegimePlan::default();
+    let mut binder =
+        Binder { graph: &mut graph, params: names, market: None, regimes: &regimes, text: expr.text() };
     let truth = binder.truth(&expr.root).map_err(|fault| expr.origin.error(fault))?;
     Ok(graph.decided(&truth).expect("without columns everything is constant"))
 }
@@ -35,7 +38,7 @@ pub type FeatureSink<'a> = dyn FnMut(&Tile<'_>, &[&[f64]]) -> Result<()> + 'a;
 /// Evaluates expressions over a whole market, tile by tile, and hands each tile's panels to `sink` in bar order.
 ///
 /// Panels are `[row][lane]` like the tile's columns, one per expression; a boolean is 1 or 0, and `NaN` where it reads
-/// a `NaN`.
+/// a `NaN`. Liquidity is computed with the defaults of the config.
 pub fn feature_columns(
     market: &Market,
     exprs: &[Expr],
@@ -43,13 +46,18 @@ pub fn feature_columns(
     sink: &mut FeatureSink<'_>,
 ) -> Result<()> {
     let scope = Scope { params: Vec::new(), columns: true };
-    let params = BTreeMap::new();
+    let (params, regimes) = (BTreeMap::new(), RegimePlan::default());
     let mut graph = Graph::default();
     let mut roots = Vec::with_capacity(exprs.len());
     for expr in exprs {
         scope.type_of(&expr.root).map_err(|fault| expr.origin.error(fault))?;
-        let mut binder =
-            Binder { graph: &mut graph, params: &params, market: Some(market), text: expr.text() };
+        let mut binder = Binder {
+            graph: &mut graph,
+            params: &params,
+            market: Some(market),
+            regimes: &regimes,
+            text: expr.text(),
+        };
         let value = binder.value(&expr.root).map_err(|fault| expr.origin.error(fault))?;
         roots.push(match value {
             Value::Number(node) => node,

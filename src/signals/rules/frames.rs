@@ -44,25 +44,26 @@ pub(super) fn check(bar: &Ast, x: &Ast) -> Result<(), Fault> {
         let expected = "a bar length such as \"30m\", \"1h\", \"4h\", \"1d\" or \"1w\"";
         return Err(Fault::new(bar.span, format!("`{name}`"), expected));
     }
-    match inner_frame(x) {
-        Some(inner) => {
-            Err(Fault::new(inner.span, "`tf` inside `tf`", "one bar length at a time").fix("leave one out"))
-        }
-        None => Ok(()),
+    let Some((inner, body)) = bound_to_bars(x) else { return Ok(()) };
+    Err(match body {
+        Body::OfFrame => Fault::new(inner.span, "`tf` inside `tf`", "one bar length at a time"),
+        _ => Fault::new(inner.span, "liquidity inside `tf`", "liquidity of the data's own bars"),
     }
+    .fix("take it out of `tf`"))
 }
 
-/// A call of `tf` somewhere in an expression.
-fn inner_frame(ast: &Ast) -> Option<&Ast> {
+/// A call somewhere in an expression that means the data's own bars, and what it is.
+fn bound_to_bars(ast: &Ast) -> Option<(&Ast, Body)> {
     match &ast.kind {
         AstKind::Number(_) | AstKind::Name(_) | AstKind::Text(_) => None,
         AstKind::Call(name, args) => {
-            let here = functions::find(name).is_some_and(|function| matches!(function.body, Body::OfFrame));
-            if here { Some(ast) } else { args.iter().find_map(inner_frame) }
+            let body = functions::find(name).map(|function| function.body);
+            let body = body.filter(|body| matches!(body, Body::OfFrame | Body::Liquidity { .. }));
+            body.map(|body| (ast, body)).or_else(|| args.iter().find_map(bound_to_bars))
         }
-        AstKind::Negate(a) | AstKind::Not(a) => inner_frame(a),
+        AstKind::Negate(a) | AstKind::Not(a) => bound_to_bars(a),
         AstKind::Arithmetic(_, a, b) | AstKind::Compare(_, a, b) | AstKind::And(a, b) | AstKind::Or(a, b) => {
-            inner_frame(a).or_else(|| inner_frame(b))
+            bound_to_bars(a).or_else(|| bound_to_bars(b))
         }
     }
 }
@@ -148,6 +149,8 @@ impl FrameRun {
             volume,
             quote_volume: tile.quote_volume.map(|_| quote_volume.as_slice()),
             mark_close: tile.mark_close.map(|_| mark.as_slice()),
+            regime: None,
+            baseline_volume: None,
             // Rules read neither: marks of positions, and where orders may trade.
             mark: close,
             tradable: &self.present,

@@ -76,6 +76,10 @@ pub(super) enum Body {
     OfSymbol,
     /// The second argument over the longer bars that the first names.
     OfFrame,
+    /// A panel of the liquidity of a bar.
+    Liquidity {
+        output: usize,
+    },
 }
 
 pub(super) struct Function {
@@ -211,6 +215,8 @@ static FUNCTIONS: &[Function] = &[
     function(["avwap_swing_high", "avwap_swing_high(l, r)", "price", "volume-weighted typical price since the last high above l bars before and r after"], &[Window, Window], of(&i::AVWAP_SWING_HIGH, HIGH_TRADED, 0)),
     function(["avwap_swing_high_upper", "avwap_swing_high_upper(l, r, k)", "price", "the same plus k deviations"], &[Window, Window, Factor], band(&i::AVWAP_SWING_HIGH, HIGH_TRADED, Add)),
     function(["avwap_swing_high_lower", "avwap_swing_high_lower(l, r, k)", "price", "the same minus k deviations"], &[Window, Window, Factor], band(&i::AVWAP_SWING_HIGH, HIGH_TRADED, Sub)),
+    function(["liquidity_ratio", "liquidity_ratio()", "1", "share of the volume usual at this time that was traded"], &[], Body::Liquidity { output: 0 }),
+    function(["liquidity_regime", "liquidity_regime()", "0, 1 or 2", "regime of that share: 0 vacuum, 1 thin, 2 normal"], &[], Body::Liquidity { output: 1 }),
 ];
 
 const KELTNER_INPUTS: &[Input] = &[HIGH, LOW, CLOSE, Input::Typical];

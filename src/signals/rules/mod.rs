@@ -22,6 +22,7 @@ mod functions;
 mod graph;
 mod indicators;
 mod lexer;
+mod liquidity;
 mod ops;
 mod parser;
 mod plan;
@@ -33,12 +34,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use ast::Expr;
-pub use cache::{CacheEntry, RuleCache};
+pub use cache::{CacheEntry, RuleCache, SharedTrials};
 pub use features::{FeatureSink, eval_constraint, feature_columns};
 pub use functions::{FunctionDoc, function_list};
-pub use program::{RuleProgram, compile, compile_cached};
+pub use program::{RuleProgram, compile, compile_each};
 
 use crate::error::{BadInput, Result, nearest};
+use crate::liquidity::RegimePlan;
 use check::Scope;
 use columns::Column;
 use fault::Origin;
@@ -66,6 +68,8 @@ pub struct RuleTexts {
     pub score: Option<String>,
     /// Parameters and their defaults.
     pub params: BTreeMap<String, f64>,
+    /// How `liquidity_ratio()` and `liquidity_regime()` are computed.
+    pub regimes: RegimePlan,
 }
 
 /// Rules that have been parsed and typed, ready to be compiled for any parameters and market.
@@ -79,6 +83,7 @@ pub struct Rules {
     short_exit: Option<Expr>,
     stop_distance: Option<Expr>,
     take_profit_distance: Option<Expr>,
+    regimes: RegimePlan,
 }
 
 impl Rules {
@@ -160,6 +165,7 @@ pub fn parse_rules(texts: &RuleTexts, file: Option<&Path>) -> Result<Rules> {
         stop_distance: rule("stop_distance", &texts.stop_distance, Kind::Distance)?,
         take_profit_distance: rule("take_profit_distance", &texts.take_profit_distance, Kind::Distance)?,
         params: texts.params.clone(),
+        regimes: texts.regimes,
         file: file.map(Path::to_path_buf),
     };
     if rules.long_entry.is_none() && rules.short_entry.is_none() {

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::graph::{Graph, NodeId, Op};
 use crate::error::Result;
 use crate::events::{Attached, AttachedLevels, PointValues, Side, SignalTile};
+use crate::liquidity::RegimePlan;
 use crate::market::{Market, Tile};
 use crate::signals::SignalSource;
 
@@ -62,21 +63,23 @@ struct Shared {
 ///
 /// Every distinct sub-expression with the same bound parameters is computed once for all of them.
 pub fn compile(rules: &Rules, trials: &[BTreeMap<String, f64>], market: &Market) -> Result<RuleProgram> {
-    compile_cached(rules, trials, market, None)
+    compile_each(rules, trials, &[], market, None)
 }
 
-/// [`compile`], reading what is in a cache from there.
+/// [`compile`] with the settings of liquidity for each trial (none given: those of the rules for all of them), reading
+/// what is in a cache from there.
 ///
 /// # Errors
 /// As [`compile`].
-pub fn compile_cached(
+pub fn compile_each(
     rules: &Rules,
     trials: &[BTreeMap<String, f64>],
+    regimes: &[RegimePlan],
     market: &Market,
     cache: Option<&Arc<RuleCache>>,
 ) -> Result<RuleProgram> {
     let mut graph = Graph::default();
-    let bound = bind_trials(&mut graph, rules, trials, market)?;
+    let bound = bind_trials(&mut graph, rules, trials, regimes, market)?;
     Ok(RuleProgram::new(&graph, bound, market, cache))
 }
 
@@ -102,14 +105,17 @@ pub(super) fn bind_trials(
     graph: &mut Graph,
     rules: &Rules,
     trials: &[BTreeMap<String, f64>],
+    regimes: &[RegimePlan],
     market: &Market,
 ) -> Result<BoundTrials> {
     let mut masks = Vec::with_capacity(trials.len());
     let mut distances = Vec::with_capacity(trials.len());
-    for trial in trials {
+    for (index, trial) in trials.iter().enumerate() {
         let params = rules.bound(trial)?;
+        let regimes = regimes.get(index).unwrap_or(&rules.regimes);
+        let scope = Scope { params: &params, regimes, market };
         let mut mask = |expr: &Option<Expr>| -> Result<Option<NodeId>> {
-            let truth = bound(graph, expr, &params, market, |binder, rule| binder.truth(rule))?;
+            let truth = bound(graph, expr, scope, |binder, rule| binder.truth(rule))?;
             Ok(truth.and_then(|truth| graph.mask(&truth)))
         };
         masks.push(TrialMasks {
@@ -119,23 +125,30 @@ pub(super) fn bind_trials(
             short_exit: mask(&rules.short_exit)?,
         });
         distances.push([
-            bound(graph, &rules.stop_distance, &params, market, |binder, rule| binder.number(rule))?,
-            bound(graph, &rules.take_profit_distance, &params, market, |binder, rule| binder.number(rule))?,
+            bound(graph, &rules.stop_distance, scope, |binder, rule| binder.number(rule))?,
+            bound(graph, &rules.take_profit_distance, scope, |binder, rule| binder.number(rule))?,
         ]);
     }
     let kept = kept_panels(graph.nodes(), distances.iter().flatten().flatten().copied());
     Ok(BoundTrials { masks, distances, kept })
 }
 
+/// What a trial's rules are bound with.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    params: &'a BTreeMap<String, f64>,
+    regimes: &'a RegimePlan,
+    market: &'a Market,
+}
+
 fn bound<T>(
     graph: &mut Graph,
     expr: &Option<Expr>,
-    params: &BTreeMap<String, f64>,
-    market: &Market,
+    Scope { params, regimes, market }: Scope<'_>,
     bind: impl FnOnce(&mut Binder<'_>, &Ast) -> std::result::Result<T, Fault>,
 ) -> Result<Option<T>> {
     let Some(expr) = expr else { return Ok(None) };
-    let mut binder = Binder { graph, params, market: Some(market), text: expr.text() };
+    let mut binder = Binder { graph, params, market: Some(market), regimes, text: expr.text() };
     bind(&mut binder, &expr.root).map(Some).map_err(|fault| expr.origin.error(fault))
 }
 
