@@ -2,6 +2,7 @@
 //!
 //! What has a textbook running form is written in it; windows without one are gone through for every bar; order
 //! statistics sort a copy of the window.
+#![allow(clippy::needless_range_loop, reason = "bar by bar, as one writes it")]
 
 use super::N;
 
@@ -220,7 +221,13 @@ pub fn mfi(x: In<'_>, out: Out<'_, '_>) {
             }
         }
         let both = inflow + outflow;
-        out[0][t] = if t < N { NAN } else if both == 0.0 { 0.0 } else { 100.0 * inflow / both };
+        out[0][t] = if t < N {
+            NAN
+        } else if both == 0.0 {
+            0.0
+        } else {
+            100.0 * inflow / both
+        };
     }
 }
 
@@ -447,7 +454,7 @@ impl Weighted {
         if volume > 0.0 {
             let above = price - self.mean;
             self.weight += volume;
-            self.mean += above * volume / self.weight;
+            self.mean += above * (volume / self.weight);
             self.squares += volume * above * (price - self.mean);
         }
     }
@@ -565,9 +572,9 @@ pub fn mark_row(qty: &[f64], entry: &[f64], mark: &[f64]) -> [f64; 3] {
     sums
 }
 
-/// Σ equity, Σ gross/E, Σ net/E, Σ min(0, r)², Σ (100·drawdown)², largest |r|, largest drawdown.
-pub fn curve(start: f64, equity: &[f64], gross: &[f64], net: &[f64]) -> [f64; 7] {
-    let (mut sums, mut before, mut peak) = ([0.0; 7], start, start);
+/// Σ equity, Σ gross/E, Σ net/E, Σ min(0, r)², Σ (100·drawdown)², largest |r|, largest drawdown, bars with a position.
+pub fn curve(start: f64, equity: &[f64], gross: &[f64], net: &[f64], positions: &[u32]) -> [f64; 8] {
+    let (mut sums, mut before, mut peak) = ([0.0; 8], start, start);
     for i in 0..equity.len() {
         let now = equity[i];
         let change = now / before - 1.0;
@@ -580,6 +587,7 @@ pub fn curve(start: f64, equity: &[f64], gross: &[f64], net: &[f64]) -> [f64; 7]
         sums[4] += (100.0 * drawdown).powi(2);
         sums[5] = change.abs().max(sums[5]);
         sums[6] = drawdown.min(sums[6]);
+        sums[7] += if positions[i] > 0 { 1.0 } else { 0.0 };
         before = now;
     }
     sums
