@@ -7,12 +7,14 @@ use barloom::signals::{FunctionDoc, function_list};
 use super::kernels::{Kernel, Module, REQUIRED};
 
 /// Functions of the rules whose kernel has another name.
-const RENAMED: [(&str, &str); 5] = [
+const RENAMED: [(&str, &str); 7] = [
     ("adx", "trend::directional"),
     ("dx", "trend::directional"),
     ("plus_di", "trend::directional"),
     ("minus_di", "trend::directional"),
     ("where", "elementwise::select"),
+    ("liquidity_ratio", "liquidity::activity_ratio"),
+    ("liquidity_regime", "liquidity::regimes"),
 ];
 
 /// Operators of the rules.
