@@ -56,9 +56,9 @@ fn print_row(case: &Case, small: &Market, large: &Market) {
     let in_cache = median_ns(15, || bench.fast(BLOCK_ROWS)) / small.values() as f64;
     let mut bench = Bench::checked(case, large);
     let values = large.values() as f64;
-    let fast = median_ns(7, || bench.fast(BLOCK_ROWS));
-    let at_once = median_ns(3, || bench.fast(large.rows));
-    let plain = median_ns(3, || bench.plain());
+    let fast = median_ns(9, || bench.fast(BLOCK_ROWS));
+    let at_once = median_ns(5, || bench.fast(large.rows));
+    let plain = median_ns(5, || bench.plain());
     println!(
         "| `{}` | {} | {} | {:.1} | {} | {} | {:.1} | {} |",
         case.name,
