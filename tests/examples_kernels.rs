@@ -1,4 +1,4 @@
-//! The worked examples 20, 21 and 22 of the semantics for every lane of a chunk.
+//! The worked examples 20, 21 and 22 of the semantics, for every lane of a chunk.
 
 use barloom_kernels::rolling::{PercentileKind, ReturnMean, Ties};
 use barloom_kernels::vwap::Swing;
