@@ -15,13 +15,17 @@ test *args:
 bench *args:
     cargo bench --workspace {{ args }}
 
+# What every kernel costs on this machine, beside a plain scalar loop: `just kernels`, `just kernels rsi`.
+kernels *args:
+    cargo run --release -p barloom-kernels --example kernel_table -- {{ args }}
+
 # What the workloads cost on this machine, beside a plain scalar loop: `just workloads W1 W2`.
 workloads *args:
     cargo run --release --example workloads {{ args }}
 
-# Rewrites the generated files in config/; look at the diff before committing it.
+# Rewrites the generated files, config/ and docs/indicators.md; look at the diff before committing it.
 golden:
-    UPDATE_GOLDEN=1 cargo test --test config_files
+    UPDATE_GOLDEN=1 cargo test --test config_files --test indicator_docs
 
 # The sweep of the README.
 sweep *args:
@@ -63,3 +67,7 @@ soak rounds="20":
 # Advisories, licences, bans, sources (needs cargo-deny; fetches the advisory database).
 deny:
     cargo deny check
+
+# Everything `cargo publish` of the kernels would check, without publishing.
+publish-kernels-dry:
+    cargo publish --dry-run --locked -p barloom-kernels

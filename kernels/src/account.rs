@@ -17,8 +17,8 @@ pub struct RowMarks {
 /// Marks a row of positions.
 ///
 /// Formula: `U = Σ q(M−p̄)`, `gross = Σ|q|M`, `net = Σ qM`, each summed by [`crate::sum::tree`]. Shape: one row of
-/// lanes, a whole number of chunks. Units: base units and USDT per unit in, USDT out. NaN: marks must be numbers
-/// (0 before a symbol's first bar). Source: semantics 4.3.
+/// lanes, a whole number of chunks. Units: base units and USDT per unit in, USDT out. Warm-up: none. NaN: marks must be
+/// numbers (0 before a symbol's first bar). Source: the value of a linear contract.
 ///
 /// ```
 /// use barloom_kernels::account::mark_row;
@@ -38,9 +38,10 @@ pub fn mark_row(qty: &[f64], entry: &[f64], mark: &[f64]) -> RowMarks {
 
 /// Marks the same positions at several rows of marks: `mark_row` for each, in one call.
 ///
-/// Shape: `qty` and `entry` one row of lanes, `marks` `[row][lane]`; one value per row in each output. `symbols` is the
-/// number of lanes in use: lanes beyond must be flat, and with one symbol nothing is added up. Same bits as
-/// [`mark_row`].
+/// Formula: that of [`mark_row`], with the same bits. Shape: `qty` and `entry` one row of lanes, `marks` `[row][lane]`;
+/// one value per row in each output. `symbols` is the number of lanes in use: lanes beyond must be flat, and with one
+/// symbol nothing is added up. Units: base units and USDT per unit in, USDT out. Warm-up: none. NaN: marks must be
+/// numbers. Source: the value of a linear contract.
 ///
 /// ```
 /// use barloom_kernels::account::{mark_row, mark_rows};
@@ -105,9 +106,11 @@ fn mark_row_simd<S: Simd>(simd: S, qty: &[f64], entry: &[f64], mark: &[f64]) -> 
     RowMarks { unrealized: tree(&unrealized.into()), gross: tree(&gross.into()), net: tree(&net.into()) }
 }
 
-/// Bits of the lanes with `low ≤ low_trigger` or `high ≥ high_trigger`.
+/// Bits of the lanes whose bar touches a level.
 ///
-/// Shape: rows of lanes in, one `u64` word per 64 lanes out. NaN: a missing bar touches nothing. Warm-up: none.
+/// Formula: `low <= low_trigger or high >= high_trigger`; a trigger that is not set is an infinity. Shape: rows of lanes
+/// in, one `u64` word per 64 lanes out. Units: price. Warm-up: none. NaN: a missing bar touches nothing. Source:
+/// definition.
 ///
 /// ```
 /// use barloom_kernels::account::touched;

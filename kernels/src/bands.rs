@@ -55,7 +55,7 @@ pub fn bbands_state_len(lanes: usize, n: usize) -> usize {
 /// Bollinger bands: upper, mid, lower.
 ///
 /// Formula: SMA ± `k` population standard deviations of the last `n` values. Shape: `[row][lane]` in, three panels out.
-/// Units: those of the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: semantics 8.3, as in TA-Lib
+/// Units: those of the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: as in TA-Lib
 /// 0.8.
 ///
 /// ```
@@ -131,7 +131,7 @@ pub fn donchian_state_len(lanes: usize, n: usize) -> usize {
 ///
 /// Formula: highest high, mean of the two, lowest low of the last `n` bars, this one included (a breakout rule compares
 /// with the bar before: `lag` it). Shape: `[row][lane]` in, three panels out. Units: price. Warm-up: first value at
-/// index `n-1`. NaN: missing bar. Source: semantics 8.3.
+/// index `n-1`. NaN: missing bar. Source: Donchian.
 ///
 /// ```
 /// use barloom_kernels::bands::{donchian, donchian_state_len};
@@ -207,7 +207,7 @@ pub fn keltner_state_len(lanes: usize, n: usize, m: usize) -> usize {
 ///
 /// Formula: EMA(source, `n`) ± `k` ATR(`m`), both seeded at index `s = max(n-1, m)` with the mean of their last `n`, `m`
 /// values. Shape: `[row][lane]` in, three panels out; `source` is the typical price ([`crate::elementwise::hlc3`]) or
-/// the close. Units: price. Warm-up: first value at index `s`. NaN: missing bar. Source: semantics 8.3.
+/// the close. Units: price. Warm-up: first value at index `s`. NaN: missing bar. Source: Keltner 1960, with the ATR for its width.
 ///
 /// ```
 /// use barloom_kernels::bands::{keltner, keltner_state_len};

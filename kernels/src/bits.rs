@@ -3,7 +3,7 @@
 /// Transposes a 64 × 64 bit matrix in place: bit `j` of word `i` becomes bit `i` of word `j`.
 ///
 /// Formula: swap the off-diagonal halves, then the quarters within them, and so on: 6 passes of 32 exchanges.
-/// Shape: 64 words. Source: Warren, Hacker's Delight, 7-3.
+/// Shape: 64 words. Units: none. Warm-up: none. NaN: there is none in bits. Source: Warren, Hacker's Delight, 7-3.
 ///
 /// ```
 /// let mut words = [0_u64; 64];

@@ -12,7 +12,7 @@ pub fn cross_state_len(lanes: usize) -> usize {
 ///
 /// Formula: `a > b` now and `a <= b` at the previous present bar. Shape: panels `[row][lane]` in, mask `[row][word]`
 /// out. Units: those of the inputs. Warm-up: false at the first present bar. NaN: false, and the bar does not count.
-/// Source: semantics of the rules (contract 4).
+/// Source: definition.
 ///
 /// ```
 /// use barloom_kernels::cross::{cross_over, cross_state_len};
@@ -30,11 +30,36 @@ pub fn cross_over(a: &[f64], b: &[f64], lanes: usize, words: usize, state: &mut 
 }
 
 /// Lanes where `a` crosses below `b`: [`cross_over`] with the inputs exchanged.
+///
+/// Formula: `a < b` now and `a >= b` at the previous present bar. Shape: panels `[row][lane]` in, mask `[row][word]`
+/// out. Units: those of the inputs. Warm-up: false at the first present bar. NaN: false, and the bar does not count.
+/// Source: definition. State: [`cross_state_len`].
+///
+/// ```
+/// use barloom_kernels::cross::{cross_state_len, cross_under};
+/// let a: Vec<f64> = [3.0, 2.0, 1.0].iter().flat_map(|&x| [x; 8]).collect();
+/// let mut state = vec![0.0; cross_state_len(8)];
+/// let mut mask = [0; 3];
+/// cross_under(&a, &[2.0; 24], 8, 1, &mut state, &mut mask);
+/// assert_eq!(mask, [0, 0, 0xff]);
+/// ```
 pub fn cross_under(a: &[f64], b: &[f64], lanes: usize, words: usize, state: &mut [f64], out: &mut [u64]) {
     cross_over(b, a, lanes, words, state, out);
 }
 
-/// [`cross_over`] a number.
+/// Lanes where `a` crosses above a number.
+///
+/// Formula: `a > b` now and `a <= b` at the previous present bar. Shape: panel `[row][lane]` in, mask `[row][word]` out.
+/// Units: those of the input. Warm-up: false at the first present bar. NaN: false, and the bar does not count. Source:
+/// definition, as [`cross_over`]. State: [`cross_state_len`].
+///
+/// ```
+/// use barloom_kernels::cross::{cross_over_const, cross_state_len};
+/// let a: Vec<f64> = [1.0, 2.0, 3.0].iter().flat_map(|&x| [x; 8]).collect();
+/// let (mut state, mut mask) = (vec![0.0; cross_state_len(8)], [0; 3]);
+/// cross_over_const(&a, 2.0, 8, 1, &mut state, &mut mask);
+/// assert_eq!(mask, [0, 0, 0xff]);
+/// ```
 pub fn cross_over_const(a: &[f64], b: f64, lanes: usize, words: usize, state: &mut [f64], out: &mut [u64]) {
     assert_eq!(state.len(), cross_state_len(lanes), "state is one value per lane");
     check_mask(a.len(), lanes, words, out.len());
@@ -43,7 +68,19 @@ pub fn cross_over_const(a: &[f64], b: f64, lanes: usize, words: usize, state: &m
     }));
 }
 
-/// [`cross_under`] a number.
+/// Lanes where `a` crosses below a number.
+///
+/// Formula: `a < b` now and `a >= b` at the previous present bar. Shape: panel `[row][lane]` in, mask `[row][word]` out.
+/// Units: those of the input. Warm-up: false at the first present bar. NaN: false, and the bar does not count. Source:
+/// definition, as [`cross_under`]. State: [`cross_state_len`].
+///
+/// ```
+/// use barloom_kernels::cross::{cross_state_len, cross_under_const};
+/// let a: Vec<f64> = [3.0, 2.0, 1.0].iter().flat_map(|&x| [x; 8]).collect();
+/// let (mut state, mut mask) = (vec![0.0; cross_state_len(8)], [0; 3]);
+/// cross_under_const(&a, 2.0, 8, 1, &mut state, &mut mask);
+/// assert_eq!(mask, [0, 0, 0xff]);
+/// ```
 pub fn cross_under_const(a: &[f64], b: f64, lanes: usize, words: usize, state: &mut [f64], out: &mut [u64]) {
     assert_eq!(state.len(), cross_state_len(lanes), "state is one value per lane");
     check_mask(a.len(), lanes, words, out.len());

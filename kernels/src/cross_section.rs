@@ -28,7 +28,7 @@ fn sum_present(row: &[f64], f: impl Fn(f64) -> f64) -> (f64, f64) {
 /// Mean of the lanes that have a value, in every one of them.
 ///
 /// Formula: fixed-tree sum over count. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: none. NaN:
-/// left out, NaN out. Source: contract 4, `mean_xs`.
+/// left out, NaN out. Source: definition.
 ///
 /// ```
 /// let mut out = [0.0; 8];
@@ -49,7 +49,7 @@ pub fn mean_xs(x: &[f64], lanes: usize, out: &mut [f64]) {
 /// Z-score among the lanes that have a value.
 ///
 /// Formula: `(x - mean)/stddev`, ddof 0, two passes; 0 when all are equal. Shape: `[row][lane]` in and out. Units:
-/// standard deviations. Warm-up: none. NaN: left out, NaN out. Source: contract 4, `zscore_xs`.
+/// standard deviations. Warm-up: none. NaN: left out, NaN out. Source: definition.
 ///
 /// ```
 /// let mut out = [0.0; 8];
@@ -80,7 +80,7 @@ pub fn zscore_xs(x: &[f64], lanes: usize, out: &mut [f64]) {
 /// Rank among the lanes that have a value, as a fraction.
 ///
 /// Formula: mean rank of equal values (from 1, ascending) over their number; the largest has 1. Shape: `[row][lane]` in
-/// and out. Units: above 0 to 1. Warm-up: none. NaN: left out, NaN out. Source: contract 4, `rank_xs`; pandas
+/// and out. Units: above 0 to 1. Warm-up: none. NaN: left out, NaN out. Source: pandas
 /// `rank(axis=1, pct=True)`. Time: lanes² comparisons per bar.
 ///
 /// ```

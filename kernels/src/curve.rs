@@ -110,7 +110,7 @@ impl CurveState {
 ///
 /// Formula: `r = (E − E₋₁)·(1/E₋₁)`, drawdown `(E − peak)·(1/peak)`, the sums of [`CurveSums`]. Shape: one value per bar.
 /// Units: USDT in, fractions in the sums. NaN: equity that is NaN ends the blocks. Warm-up: the first eight bars of a
-/// curve, which fix the shift. Source: semantics 9.1, 9.2, 9.4.
+/// curve, which fix the shift. Source: definition.
 ///
 /// ```
 /// use barloom_kernels::curve::{CurveState, add_blocks};

@@ -90,7 +90,7 @@ pub fn seasonal_baseline_state_len(lanes: usize, season: &Season) -> usize {
 /// present bars before this one, if there are at least `fallback_min_bars`. The slot of a row is
 /// `(first_slot + row) mod slots`: the caller counts bars on an absolute grid, missing ones included. Shape:
 /// `[row][lane]` in and out. Units: those of the activity, which is not negative. Warm-up: NaN while neither is there.
-/// NaN: missing bar, no observation. Source: semantics 7.1. Time: a pass over the slot's sorted observations per bar,
+/// NaN: missing bar, no observation. Source: a seasonal median, as in seasonal-naive forecasts (Hyndman & Athanasopoulos 2021, 5.2). Time: a pass over the slot's sorted observations per bar,
 /// eight lanes at once; while some slot of a lane still lacks observations, also a move within its sorted fallback.
 ///
 /// ```
@@ -310,9 +310,9 @@ pub fn activity_ratio_state_len(lanes: usize, n: usize) -> usize {
 /// Share of the usual activity that took place.
 ///
 /// Formula: sum of the activity of the last `n` present bars over the sum of their baselines; 0 where that sum is 0.
-/// Shape: `[row][lane]` in and out. Units: 1. Warm-up: first value at index `n-1`, once each bar of the window has a
+/// Shape: `[row][lane]` in and out. Units: none. Warm-up: first value at index `n-1`, once each bar of the window has a
 /// baseline. NaN: missing bar, which is one without activity; a bar without baseline is not missing, but no window
-/// that holds it has a value. Source: semantics 7.2. Time: `n` additions per bar and lane; for `n = 1` a division.
+/// that holds it has a value. Source: relative volume (RVOL), volume over what is usual at this time. Time: `n` additions per bar and lane; for `n = 1` a division.
 ///
 /// ```
 /// use barloom_kernels::liquidity::{activity_ratio, activity_ratio_state_len};
@@ -398,7 +398,7 @@ pub fn regimes_state_len(lanes: usize) -> usize {
 /// (nothing trades, or nothing is expected to) and at missing bars. A ratio rises above a bound it was below only at
 /// `hysteresis` times the bound; the bar before is the last one with a ratio. Shape: `[row][lane]` in and out. Units:
 /// code. Warm-up: `without_baseline` while there is no ratio. NaN: of the activity, a missing bar; the output has none.
-/// Source: semantics 7.2.
+/// Source: relative volume (RVOL), volume over what is usual at this time.
 ///
 /// ```
 /// use barloom_kernels::liquidity::{RegimeBounds, THIN, regimes, regimes_state_len};

@@ -57,7 +57,7 @@ pub fn macd_state_len(lanes: usize, fast: usize, slow: usize, signal: usize) -> 
 /// Formula: EMA(`fast`) minus EMA(`slow`), both seeded at index `slow-1` (the fast one with the mean of the `fast`
 /// values up to there); signal = EMA of the line, seeded with the mean of its first values; histogram = line minus
 /// signal. Periods given the wrong way round are exchanged. Shape: `[row][lane]` in, three panels out. Units: those of
-/// the input. Warm-up: all three from index `slow+signal-2`. NaN: missing bar. Source: semantics 8.3, as in TA-Lib 0.8.
+/// the input. Warm-up: all three from index `slow+signal-2`. NaN: missing bar. Source: as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::macd::{macd, macd_state_len};

@@ -51,7 +51,7 @@ pub fn sma_state_len(lanes: usize, n: usize) -> usize {
 /// Simple moving average.
 ///
 /// Formula: mean of the last `n` values. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: first
-/// value at index `n-1`. NaN: missing bar. Source: semantics 8.3, as in TA-Lib 0.8.
+/// value at index `n-1`. NaN: missing bar. Source: as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::moving::{sma, sma_state_len};
@@ -111,7 +111,7 @@ pub fn wma_state_len(lanes: usize, n: usize) -> usize {
 /// Linearly weighted moving average.
 ///
 /// Formula: weights 1 (oldest) to `n` (newest), divided by their sum. Shape: `[row][lane]` in and out. Units: those of
-/// the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: semantics 8.3, as in TA-Lib 0.8.
+/// the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::moving::{wma, wma_state_len};
@@ -155,7 +155,7 @@ pub fn ema_state_len(lanes: usize, n: usize) -> usize {
 /// Exponential moving average.
 ///
 /// Formula: seed = mean of the first `n` values, then `e += 2/(n+1) (x - e)`. Shape: `[row][lane]` in and out. Units:
-/// those of the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: semantics 8.3, as in TA-Lib 0.8.
+/// those of the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::moving::{ema, ema_state_len};
@@ -177,7 +177,7 @@ pub fn rma_state_len(lanes: usize, n: usize) -> usize {
 /// Wilder's moving average.
 ///
 /// Formula: seed = mean of the first `n` values, then `e += (x - e)/n`. Shape: `[row][lane]` in and out. Units: those
-/// of the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: semantics 8.3; Wilder 1978.
+/// of the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: Wilder 1978.
 ///
 /// ```
 /// use barloom_kernels::moving::{rma, rma_state_len};
@@ -282,7 +282,7 @@ pub fn lag_state_len(lanes: usize, k: usize) -> usize {
 /// The value `k` present bars ago, `k` at least 1.
 ///
 /// Formula: `x[t-k]`. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: first value at index `k`.
-/// NaN: missing bar, not counted. Source: contract 4.
+/// NaN: missing bar, not counted. Source: pandas `shift(k)`.
 ///
 /// ```
 /// use barloom_kernels::moving::{lag, lag_state_len};
@@ -299,7 +299,7 @@ pub fn lag(x: &[f64], lanes: usize, k: usize, state: &mut [f64], out: &mut [f64]
 /// Change over `k` present bars.
 ///
 /// Formula: `x[t] - x[t-k]`. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: first value at index
-/// `k`. NaN: missing bar, not counted. Source: contract 4. State: [`lag_state_len`].
+/// `k`. NaN: missing bar, not counted. Source: pandas `diff(k)`. State: [`lag_state_len`].
 ///
 /// ```
 /// use barloom_kernels::moving::{diff, lag_state_len};

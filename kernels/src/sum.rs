@@ -7,6 +7,9 @@ use crate::simd::LANE_CHUNK;
 
 /// Adds eight accumulators in the fixed order.
 ///
+/// Formula: `((a0+a4)+(a2+a6)) + ((a1+a5)+(a3+a7))`. Shape: eight numbers in, one out. Units: those of the input.
+/// Warm-up: none. NaN: NaN if any is. Source: definition.
+///
 /// ```
 /// assert_eq!(barloom_kernels::sum::tree(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]), 36.0);
 /// ```
@@ -16,6 +19,13 @@ pub fn tree(a: &[f64; LANE_CHUNK]) -> f64 {
 }
 
 /// Sum of a row of lanes.
+///
+/// Formula: lane `i` to accumulator `i mod 8`, then [`tree`]. Shape: one row of lanes in, one number out. Units: those of
+/// the input. Warm-up: none. NaN: NaN if any is. Source: definition.
+///
+/// ```
+/// assert_eq!(barloom_kernels::sum::row_sum(&[0.5; 16]), 8.0);
+/// ```
 ///
 /// # Panics
 /// When the row is not a whole number of chunks.

@@ -48,7 +48,7 @@ pub fn trange_state_len(lanes: usize) -> usize {
 /// True range.
 ///
 /// Formula: `max(H-L, |H-C₋₁|, |L-C₋₁|)`. Shape: `[row][lane]` in and out. Units: price. Warm-up: first value at index
-/// 1. NaN: missing bar. Source: Wilder 1978; semantics 8.3, as in TA-Lib 0.8.
+/// 1. NaN: missing bar. Source: Wilder 1978; as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::volatility::{trange, trange_state_len};
@@ -100,7 +100,7 @@ pub fn atr_state_len(lanes: usize, n: usize) -> usize {
 /// Average true range.
 ///
 /// Formula: mean of the first `n` true ranges, then `e += (tr - e)/n`. Shape: `[row][lane]` in and out. Units: price.
-/// Warm-up: first value at index `n`. NaN: missing bar. Source: Wilder 1978; semantics 8.3, as in TA-Lib 0.8.
+/// Warm-up: first value at index `n`. NaN: missing bar. Source: Wilder 1978; as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::volatility::{atr, atr_state_len};
@@ -126,7 +126,7 @@ pub fn atr(
 /// Average true range as a percentage of the close.
 ///
 /// Formula: `100 ATR/C`. Shape: `[row][lane]` in and out. Units: per cent. Warm-up: first value at index `n`. NaN:
-/// missing bar. Source: semantics 8.3, as in TA-Lib 0.8. State: [`atr_state_len`].
+/// missing bar. Source: as in TA-Lib 0.8. State: [`atr_state_len`].
 ///
 /// ```
 /// use barloom_kernels::volatility::{atr_state_len, natr};

@@ -40,7 +40,7 @@ pub fn obv_state_len(lanes: usize) -> usize {
 /// On-balance volume.
 ///
 /// Formula: starts at `V₀`; then plus `V` when the close rises, minus `V` when it falls. Shape: `[row][lane]` in and out.
-/// Units: those of the volume. Warm-up: none. NaN: missing bar. Source: Granville 1963; semantics 8.3, as in TA-Lib 0.8.
+/// Units: those of the volume. Warm-up: none. NaN: missing bar. Source: Granville 1963; as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::volume::{obv, obv_state_len};

@@ -82,7 +82,7 @@ pub fn stoch_state_len(lanes: usize, fast_k: usize, slow_k: usize, slow_d: usize
 ///
 /// Formula: raw = `100 (C-LL)/(HH-LL)` over `fast_k` bars, 0 if `HH = LL`; `K` = SMA(raw, `slow_k`), `D` = SMA(K,
 /// `slow_d`). Shape: `[row][lane]` in, two panels out. Units: 0 to 100. Warm-up: both from index
-/// `fast_k+slow_k+slow_d-3`. NaN: missing bar. Source: semantics 8.2, 8.3, as in TA-Lib 0.8.
+/// `fast_k+slow_k+slow_d-3`. NaN: missing bar. Source: as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::momentum::{stoch, stoch_state_len};
@@ -166,7 +166,7 @@ pub fn cci_state_len(lanes: usize, n: usize) -> usize {
 /// Commodity channel index.
 ///
 /// Formula: `(tp - SMA(tp))/(0.015 mean|tp - SMA(tp)|)`, `tp = (H+L+C)/3`, 0 when flat. Shape: `[row][lane]` in and out.
-/// Units: none. Warm-up: first value at index `n-1`. NaN: missing bar. Source: Lambert 1980; semantics 8.2, 8.3, as in
+/// Units: none. Warm-up: first value at index `n-1`. NaN: missing bar. Source: Lambert 1980; as in
 /// TA-Lib 0.8. Time: two passes over the window, eight lanes at once.
 ///
 /// ```

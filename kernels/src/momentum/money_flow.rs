@@ -60,7 +60,7 @@ pub fn mfi_state_len(lanes: usize, n: usize) -> usize {
 ///
 /// Formula: `100 pos/(pos+neg)` over `n` flows `tp·V`, by the sign of the change of `tp = (H+L+C)/3`; 0 without any
 /// flow. Shape: `[row][lane]` in and out. Units: 0 to 100. Warm-up: first value at index `n`. NaN: missing bar. Source:
-/// semantics 8.2, 8.3, as in TA-Lib 0.8, but without its threshold on the total flow.
+/// as in TA-Lib 0.8, but without its threshold on the total flow.
 ///
 /// ```
 /// use barloom_kernels::momentum::{mfi, mfi_state_len};

@@ -51,7 +51,7 @@ pub fn roc_state_len(lanes: usize, n: usize) -> usize {
 /// Rate of change.
 ///
 /// Formula: `100 (x/x₋ₙ - 1)`, 0 if `x₋ₙ` is 0. Shape: `[row][lane]` in and out. Units: per cent. Warm-up: first value
-/// at index `n`. NaN: missing bar. Source: semantics 8.3, as in TA-Lib 0.8.
+/// at index `n`. NaN: missing bar. Source: as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::momentum::{roc, roc_state_len};

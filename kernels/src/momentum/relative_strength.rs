@@ -46,7 +46,7 @@ pub fn rsi_state_len(lanes: usize, n: usize) -> usize {
 ///
 /// Formula: mean gain `g` and mean loss `l` of the first `n` changes, then Wilder's smoothing; `100 g/(g+l)`, 0 for a
 /// flat series. Shape: `[row][lane]` in and out. Units: 0 to 100. Warm-up: first value at index `n`. NaN: missing bar.
-/// Source: Wilder 1978; semantics 8.2, 8.3, as in TA-Lib 0.8.
+/// Source: Wilder 1978; as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::momentum::{rsi, rsi_state_len};

@@ -54,7 +54,7 @@ pub fn min_state_len(lanes: usize, n: usize) -> usize {
 /// Rolling minimum.
 ///
 /// Formula: smallest of the last `n` values. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: first
-/// value at index `n-1`. NaN: missing bar. Source: contract 4, `rolling_min`.
+/// value at index `n-1`. NaN: missing bar. Source: as in TA-Lib 0.8, `MIN`.
 ///
 /// ```
 /// use barloom_kernels::rolling::{min, min_state_len};
@@ -75,7 +75,7 @@ pub fn max_state_len(lanes: usize, n: usize) -> usize {
 /// Rolling maximum.
 ///
 /// Formula: largest of the last `n` values. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: first
-/// value at index `n-1`. NaN: missing bar. Source: contract 4, `rolling_max`.
+/// value at index `n-1`. NaN: missing bar. Source: as in TA-Lib 0.8, `MAX`.
 ///
 /// ```
 /// use barloom_kernels::rolling::{max, max_state_len};

@@ -66,7 +66,7 @@ pub fn var_state_len(lanes: usize, n: usize) -> usize {
 /// Rolling variance.
 ///
 /// Formula: mean squared deviation from the mean of the last `n` values (ddof 0). Shape: `[row][lane]` in and out.
-/// Units: those of the input, squared. Warm-up: first value at index `n-1`. NaN: missing bar. Source: semantics 8.3, as
+/// Units: those of the input, squared. Warm-up: first value at index `n-1`. NaN: missing bar. Source: as
 /// in TA-Lib 0.8.
 ///
 /// ```
@@ -83,7 +83,7 @@ pub fn var(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 /// Rolling standard deviation.
 ///
 /// Formula: square root of [`var`]. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: first value at
-/// index `n-1`. NaN: missing bar. Source: semantics 8.3, as in TA-Lib 0.8. State: [`var_state_len`].
+/// index `n-1`. NaN: missing bar. Source: as in TA-Lib 0.8. State: [`var_state_len`].
 ///
 /// ```
 /// use barloom_kernels::rolling::{stddev, var_state_len};
@@ -99,7 +99,7 @@ pub fn stddev(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f
 /// Rolling z-score.
 ///
 /// Formula: `(x - mean)/stddev` over the last `n` values, 0 when flat. Shape: `[row][lane]` in and out. Units: standard
-/// deviations. Warm-up: first value at index `n-1`. NaN: missing bar. Source: semantics 8.2, 8.3. State:
+/// deviations. Warm-up: first value at index `n-1`. NaN: missing bar. Source: definition. State:
 /// [`var_state_len`].
 ///
 /// ```

@@ -69,8 +69,8 @@ pub fn percentrank_state_len(lanes: usize, n: usize) -> usize {
 /// Percent rank of a value among those before it.
 ///
 /// Formula: 100 times the share of the `n` previous values strictly below `x`, equals counting by `ties`. Shape:
-/// `[row][lane]` in and out. Units: 0 to 100. Warm-up: first value at index `n`. NaN: missing bar. Source: semantics
-/// 8.3. Time: `n` comparisons per bar, eight lanes at once.
+/// `[row][lane]` in and out. Units: 0 to 100. Warm-up: first value at index `n`. NaN: missing bar. Source: definition.
+/// Time: `n` comparisons per bar, eight lanes at once.
 ///
 /// ```
 /// use barloom_kernels::rolling::{percentrank, percentrank_state_len, Ties};
@@ -210,8 +210,8 @@ pub fn percentile_state_len(lanes: usize, n: usize) -> usize {
 /// Rolling percentile.
 ///
 /// Formula: nearest rank `⌈p n/100⌉` of the last `n` values, or type-7 linear. Shape: `[row][lane]` in and out. Units:
-/// those of the input; `percent` is 0 to 100. Warm-up: first value at index `n-1`. NaN: missing bar. Source: semantics
-/// 8.3.
+/// those of the input; `percent` is 0 to 100. Warm-up: first value at index `n-1`. NaN: missing bar. Source: Hyndman
+/// and Fan 1996.
 ///
 /// ```
 /// use barloom_kernels::rolling::{percentile, percentile_state_len, PercentileKind};
@@ -235,7 +235,7 @@ pub fn percentile(
 /// Rolling median.
 ///
 /// Formula: the middle of the last `n` values, the mean of the two middle ones when `n` is even. Shape: `[row][lane]` in
-/// and out. Units: those of the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: contract 4. State:
+/// and out. Units: those of the input. Warm-up: first value at index `n-1`. NaN: missing bar. Source: definition. State:
 /// [`percentile_state_len`].
 ///
 /// ```

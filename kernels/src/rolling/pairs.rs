@@ -56,7 +56,7 @@ pub fn correl_state_len(lanes: usize, n: usize) -> usize {
 ///
 /// Formula: covariance over the product of standard deviations of the last `n` values, 0 when either is flat. Shape:
 /// `[row][lane]` in and out. Units: -1 to 1. Warm-up: first value at index `n-1`. NaN: missing bar, of both. Source:
-/// semantics 8.2, 8.3, as in TA-Lib 0.8.
+/// as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::rolling::{correl, correl_state_len};
@@ -130,7 +130,7 @@ pub fn beta_state_len(lanes: usize, n: usize) -> usize {
 ///
 /// Formula: slope of the least-squares line of the asset's on the benchmark's last `n` simple returns, 0 when the
 /// benchmark is flat. Shape: prices `[row][lane]` in. Units: none. Warm-up: first value at index `n`. NaN: missing bar,
-/// of both. Source: semantics 8.2, 8.3, as in TA-Lib 0.8.
+/// of both. Source: as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::rolling::{beta, beta_state_len};

@@ -84,7 +84,7 @@ pub fn realized_vol_state_len(lanes: usize, n: usize) -> usize {
 /// Formula: `√(ppy/n Σr²)` over the last `n` log returns, or about their mean with ddof 1 (`n` at least 2). Shape:
 /// prices `[row][lane]` in. Units: fraction per year; `periods_per_year` is 35 040 for bars of 15 minutes. Warm-up:
 /// first value at index `n`. NaN: missing bar; a price of 0 or below leaves the windows that contain its returns
-/// without a value. Source: semantics 8.3.
+/// without a value. Source: definition.
 ///
 /// ```
 /// use barloom_kernels::rolling::{realized_vol, realized_vol_state_len, ReturnMean};

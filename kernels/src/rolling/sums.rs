@@ -59,7 +59,7 @@ pub fn sum_state_len(lanes: usize, n: usize) -> usize {
 /// Rolling sum.
 ///
 /// Formula: sum of the last `n` values. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: first
-/// value at index `n-1`. NaN: missing bar. Source: contract 4, `rolling_sum`.
+/// value at index `n-1`. NaN: missing bar. Source: as in TA-Lib 0.8, `SUM`.
 ///
 /// ```
 /// use barloom_kernels::rolling::{sum, sum_state_len};
@@ -78,6 +78,17 @@ pub fn mean_state_len(lanes: usize, n: usize) -> usize {
 }
 
 /// Rolling mean: [`sma`] under the name of its family.
+///
+/// Formula: mean of the last `n` values. Shape: `[row][lane]` in and out. Units: those of the input. Warm-up: first
+/// value at index `n-1`. NaN: missing bar. Source: as in TA-Lib 0.8, `SMA`.
+///
+/// ```
+/// use barloom_kernels::rolling::{mean, mean_state_len};
+/// let x: Vec<f64> = [1.0, 2.0, 6.0].iter().flat_map(|&x| [x; 8]).collect();
+/// let (mut state, mut out) = (vec![0.0; mean_state_len(8, 2)], vec![0.0; x.len()]);
+/// mean(&x, 8, 2, &mut state, &mut out);
+/// assert_eq!((out[8], out[16]), (1.5, 4.0));
+/// ```
 pub fn mean(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]) {
     sma(x, lanes, n, state, out);
 }
@@ -90,7 +101,7 @@ pub fn mean_upto_state_len(lanes: usize, n: usize) -> usize {
 /// Mean of the last up to `n` values.
 ///
 /// Formula: mean of the last `min(n, present bars)` values. Shape: `[row][lane]` in and out. Units: those of the input.
-/// Warm-up: none. NaN: missing bar. Source: the trailing volume reference, contract 3 `volume_ref`.
+/// Warm-up: none. NaN: missing bar. Source: pandas `rolling(n, min_periods=1).mean()`.
 ///
 /// ```
 /// use barloom_kernels::rolling::{mean_upto, mean_upto_state_len};

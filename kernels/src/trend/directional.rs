@@ -88,7 +88,7 @@ pub fn directional_state_len(lanes: usize, n: usize) -> usize {
 /// Formula: Wilder sums of true range and of movement, seeded with the `n-1` terms of bars `1..n`, then `S = S - S/n +
 /// x`; `DI = 100 S(±DM)/S(TR)`; `DX = 100 |+DI − −DI|/(+DI + −DI)`, the previous one when the sum is 0 (at first: 0);
 /// ADX = mean of the first `n` DX, then Wilder. Shape: `[row][lane]` in, four panels out. Units: 0 to 100. Warm-up: DI
-/// and DX from index `n`, ADX from `2n-1`. NaN: missing bar. Source: Wilder 1978; semantics 8.2, 8.3, as in TA-Lib 0.8.
+/// and DX from index `n`, ADX from `2n-1`. NaN: missing bar. Source: Wilder 1978; as in TA-Lib 0.8.
 ///
 /// ```
 /// use barloom_kernels::trend::{directional, directional_state_len};

@@ -73,7 +73,7 @@ pub fn supertrend_state_len(lanes: usize, n: usize) -> usize {
 /// Formula: bands `(H+L)/2 ± k ATR(n)`; the final upper band is the basic one if that is lower than the previous final
 /// or the previous close was above it, else the previous (the lower band mirrored). It starts up and flips when the
 /// close breaks the band strictly; the line is the lower band when up. Shape: `[row][lane]` in, two panels out. Units:
-/// price. Warm-up: first value at index `n`. NaN: missing bar. Source: semantics 8.3.
+/// price. Warm-up: first value at index `n`. NaN: missing bar. Source: Seban; as charting platforms draw it.
 ///
 /// ```
 /// use barloom_kernels::trend::{supertrend, supertrend_state_len};

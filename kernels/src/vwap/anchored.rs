@@ -40,7 +40,7 @@ pub fn avwap_state_len(lanes: usize) -> usize {
 /// missing there. While nothing has traded since the anchor the previous values stand. Before the first anchor there is
 /// no value. Shape: `[row][lane]` in, two panels out, `anchors` one flag per row: first rows of UTC days, of weeks
 /// (Monday), of months, or any others. Units: price. Warm-up: NaN until something has traded since an anchor. NaN:
-/// missing bar. Source: semantics 8.5; West 1979. A band is `vwap ± k·stddev`.
+/// missing bar. Source: definition; West 1979. A band is `vwap ± k·stddev`.
 ///
 /// ```
 /// use barloom_kernels::vwap::{avwap, avwap_state_len};

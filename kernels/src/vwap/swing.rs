@@ -113,7 +113,7 @@ pub fn avwap_swing_state_len(lanes: usize, left: usize, right: usize) -> usize {
 /// `right` bars after it (a swing high mirrored); that is known at `p + right`. The line is the volume-weighted mean
 /// since `p`, published from `p + right` on; until then the line of the previous swing goes on. Shape: `[row][lane]` in
 /// (`extreme` = lows or highs), two panels out. Units: price. Warm-up: NaN until a swing is known. NaN: missing bar.
-/// Source: semantics 8.5. A band is `vwap ± k·stddev`.
+/// Source: definition; West 1979. A band is `vwap ± k·stddev`.
 ///
 /// ```
 /// use barloom_kernels::vwap::{avwap_swing, avwap_swing_state_len, Swing};

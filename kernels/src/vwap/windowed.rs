@@ -57,7 +57,7 @@ pub fn vwap_state_len(lanes: usize, n: usize) -> usize {
 ///
 /// Formula: `Σ price·volume / Σ volume` over the last `n` bars; the previous value while nothing traded. Shape:
 /// `[row][lane]` in and out; `price` is [`crate::elementwise::hlc3`], the close or quote volume over volume. Units:
-/// price. Warm-up: first value at index `n-1`; NaN until something has traded. NaN: missing bar. Source: semantics 8.5.
+/// price. Warm-up: first value at index `n-1`; NaN until something has traded. NaN: missing bar. Source: definition.
 ///
 /// ```
 /// use barloom_kernels::vwap::{vwap, vwap_state_len};

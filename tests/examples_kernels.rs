@@ -9,7 +9,7 @@ use serde_json::Value;
 const LANES: usize = 8;
 
 fn example(name: &str) -> Value {
-    let path = format!("{}/../tests/examples/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/tests/examples/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     serde_json::from_str(&text).expect("an example is JSON")
 }
