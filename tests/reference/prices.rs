@@ -106,9 +106,11 @@ pub(crate) fn stop_touch(
     }
 }
 
-/// 2.4: `S + κ·(X − S)`.
+/// 2.4: `S + κ·(X − S)`. Choice: a level beyond the whole bar on the far side (of a fill in this bar, or of its own
+/// favourable extreme) counts as the bar's extreme there, so that the base stays in the bar (4.9, I7).
 pub(crate) fn stop_base(side: Side, trigger_px: f64, bar: &Bar, kappa: f64) -> f64 {
-    trigger_px + kappa * (bar.worst_for_stop(side) - trigger_px)
+    let stop_px = trigger_px.max(bar.low).min(bar.high);
+    stop_px + kappa * (bar.worst_for_stop(side) - stop_px)
 }
 
 /// 2.6, adaptive: whether the path of the bar is O-H-L-C (`H−O ≤ O−L`), else O-L-H-C.
