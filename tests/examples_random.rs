@@ -6,9 +6,9 @@ mod common;
 mod reference;
 
 use barloom::config::plan::EndOfRun;
-use barloom::engine::api::{FillReason, OrderStatus, Side};
+use barloom::engine::api::{FillReason, Liquidity, OrderKind, OrderStatus, Side};
 use barloom::market::{FundingTape, Market};
-use common::random_market::RandomCase;
+use common::random_market::{RandomCase, Scope};
 use proptest::prelude::*;
 use reference::decimal::Grid;
 use reference::{RefInput, RefResult, run};
@@ -36,7 +36,11 @@ fn check_fills(case: &RandomCase, result: &RefResult) {
         }
         let row = |column: &[f64]| column[fill.bar * market.panels.lanes + symbol];
         assert!(row(&market.panels.volume) > 0.0, "a tradable bar: {fill:?}");
-        if fill.reason != FillReason::TakeProfitOpen {
+        // I7: a resting limit is hit at its price wherever the bar opens; a liquidation has its own price
+        if !matches!(
+            fill.reason,
+            FillReason::TakeProfitOpen | FillReason::LimitMaker | FillReason::Liquidation
+        ) {
             let (low, high) = (row(&market.panels.low), row(&market.panels.high));
             let slack = 1e-12 * high;
             assert!(
@@ -44,7 +48,9 @@ fn check_fills(case: &RandomCase, result: &RefResult) {
                 "base within the bar: {fill:?}"
             );
         }
-        if !matches!(fill.reason, FillReason::TakeProfit | FillReason::TakeProfitOpen) {
+        if fill.liquidity == Liquidity::Maker {
+            assert_eq!(fill.price, fill.base_px, "{fill:?}");
+        } else {
             let worse = fill.side.sign() * (fill.price - fill.base_px);
             assert!(case.plan.execution.clamp_to_bar || worse >= -1e-12 * fill.base_px, "adverse: {fill:?}");
         }
@@ -70,7 +76,25 @@ fn check_orders(case: &RandomCase, result: &RefResult) {
     let filled: Vec<u32> = result.fills.iter().map(|f| f.order_id).filter(|&id| id != u32::MAX).collect();
     for id in filled {
         let end = result.orders.iter().find(|end| end.order_id == id).expect("a filled order ends");
-        assert!(matches!(end.status, OrderStatus::Filled | OrderStatus::Cancelled), "{end:?}");
+        assert!(!matches!(end.status, OrderStatus::Rejected | OrderStatus::NeverActive), "{end:?}");
+    }
+}
+
+/// 10.6: a limit order never trades worse than its limit, a stop order never from a better base than its trigger.
+fn check_prices(result: &RefResult) {
+    let ends: HashMap<u32, _> = result.orders.iter().map(|end| (end.order_id, end)).collect();
+    for fill in result.fills.iter().filter(|fill| fill.order_id != u32::MAX) {
+        let end = ends[&fill.order_id];
+        match (end.kind, fill.reason) {
+            (OrderKind::Limit, _) => {
+                assert!(fill.side.sign() * (fill.price - end.price) <= 0.0, "{fill:?} {end:?}");
+            }
+            (OrderKind::Stop, FillReason::StopEntry | FillReason::StopEntryGap) => {
+                let better = fill.side.sign() * (end.price - fill.base_px);
+                assert!(better <= 1e-9 * end.price, "{fill:?} {end:?}");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -94,16 +118,26 @@ fn truncated(market: &Market, bars: usize) -> Market {
     known
 }
 
+fn scopes() -> impl Strategy<Value = Scope> {
+    prop::sample::select(vec![Scope::MarketOrders, Scope::AllOrders, Scope::WithFunding])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn invariants_hold_on_random_markets(seed: u64, symbols in 1_usize..=20, bars in 20_usize..=300) {
-        let case = RandomCase::new(seed, symbols, bars);
+    fn invariants_hold_on_random_markets(
+        scope in scopes(),
+        seed: u64,
+        symbols in 1_usize..=20,
+        bars in 20_usize..=300,
+    ) {
+        let case = RandomCase::within(scope, seed, symbols, bars);
         let result = run(&case.input());
         prop_assert_eq!(result.equity.len(), case.run.len());
         check_fills(&case, &result);
         check_orders(&case, &result);
+        check_prices(&result);
         let fees: f64 = result.fills.iter().map(|f| f.fee_usdt).sum();
         let realized: f64 = result.fills.iter().map(|f| f.realized_usdt).sum();
         let funding: f64 = result.funding.iter().map(|f| f.cash_usdt).sum();
@@ -114,8 +148,14 @@ proptest! {
 
     /// 10.5, the look-ahead test: what comes after `K_t` changes nothing up to `t`.
     #[test]
-    fn the_future_changes_nothing(seed: u64, symbols in 1_usize..=6, bars in 20_usize..=200, cut in 0.1..0.9_f64) {
-        let mut case = RandomCase::new(seed, symbols, bars);
+    fn the_future_changes_nothing(
+        scope in scopes(),
+        seed: u64,
+        symbols in 1_usize..=6,
+        bars in 20_usize..=200,
+        cut in 0.1..0.9_f64,
+    ) {
+        let mut case = RandomCase::within(scope, seed, symbols, bars);
         case.plan.execution.end_of_run = EndOfRun::Mark;
         let end = case.run.start + 1 + ((case.run.len() - 1) as f64 * cut) as usize;
         let whole = run(&case.input());
@@ -135,8 +175,10 @@ proptest! {
 fn random_cases_reach_every_reason() {
     let mut fills: HashMap<&str, usize> = HashMap::new();
     let mut ends: HashMap<String, usize> = HashMap::new();
-    for seed in 0..120 {
-        let result = run(&RandomCase::new(seed, 1 + seed as usize % 20, 20 + seed as usize * 2).input());
+    for seed in 0..160 {
+        let scope = if seed % 2 == 0 { Scope::MarketOrders } else { Scope::WithFunding };
+        let case = RandomCase::within(scope, seed, 1 + seed as usize % 20, 20 + seed as usize);
+        let result = run(&case.input());
         for fill in &result.fills {
             *fills.entry(fill.reason.as_str()).or_default() += 1;
         }
@@ -153,6 +195,11 @@ fn random_cases_reach_every_reason() {
         "tp",
         "tp_open",
         "tp_marketable",
+        "limit_maker",
+        "limit_taker",
+        "stop_entry",
+        "stop_entry_gap",
+        "trail",
         "delist",
         "series_end",
         "end_of_run",
@@ -174,6 +221,10 @@ fn random_cases_reach_every_reason() {
         "cancelled opposite_signal",
         "cancelled min_notional",
         "cancelled delisting",
+        "cancelled oco",
+        "cancelled stale_move",
+        "rejected post_only",
+        "rejected beyond_stop",
         "expired ttl",
         "never_active last_bar",
         "open end_of_run",

@@ -1,4 +1,5 @@
-//! Worked examples that are whole runs, held against the reference engine: EX-07, 09, 26, 27, 29.
+//! Worked examples that are whole runs, held against the reference engine: EX-02, 03, 04, 06, 07, 09, 26,
+//! 27, 29.
 
 mod common;
 mod reference;
@@ -9,6 +10,26 @@ use reference::{RefInput, RefSignals, run};
 const ENGINE: Engine = |market, plan, intents| {
     run(&RefInput { market, run: 0..market.grid.bars, plan, signals: &RefSignals::new(), intents })
 };
+
+#[test]
+fn example_02_trailing_stop() {
+    example_runs::example_02_trailing_stop(ENGINE);
+}
+
+#[test]
+fn example_03_limit_fills() {
+    example_runs::example_03_limit_fills(ENGINE);
+}
+
+#[test]
+fn example_04_sl_tp_same_bar() {
+    example_runs::example_04_sl_tp_same_bar(ENGINE);
+}
+
+#[test]
+fn example_06_partial_fill_ttl() {
+    example_runs::example_06_partial_fill_ttl(ENGINE);
+}
 
 #[test]
 fn example_07_admission() {
@@ -38,6 +59,16 @@ fn example_27_held_positions() {
 #[test]
 fn example_27_stopped_in_the_entry_bar() {
     example_runs::example_27_stopped_in_the_entry_bar(ENGINE);
+}
+
+#[test]
+fn example_27_entry_bar() {
+    example_runs::example_27_entry_bar(ENGINE);
+}
+
+#[test]
+fn example_29_golden_run() {
+    example_runs::example_29_golden_run(ENGINE);
 }
 
 #[test]

@@ -1,7 +1,10 @@
-//! Worked examples that are whole runs, as scripts that any engine can be put through: EX-07, 09, 26, 27, 29.
+//! Worked examples that are whole runs, as scripts that any engine can be put through: EX-02, 03, 04, 06, 07, 09, 26,
+//! 27, 29.
 
-use barloom::config::plan::{EnginePlan, Sequencing, Slippage, SlippageShape, VolumeRef};
-use barloom::engine::api::{FillReason, Liquidity, OrderIntent, OrderStatus, Side};
+use barloom::config::plan::{
+    BracketPolicy, EnginePlan, LimitRule, Sequencing, Slippage, SlippageShape, TrailMode, VolumeRef,
+};
+use barloom::engine::api::{Attached, FillReason, Liquidity, OrderIntent, OrderKind, OrderStatus, Side};
 use barloom::market::{Contract, Market, StepGrid};
 
 use super::{
@@ -12,6 +15,149 @@ use crate::reference::RefResult;
 
 /// Runs orders over a whole market.
 pub(crate) type Engine = fn(&Market, &EnginePlan, &[OrderIntent]) -> RefResult;
+
+/// A bar of open, high, low and close with as much volume as anybody wants.
+fn ohlc(prices: &serde_json::Value) -> Option<Ohlcv> {
+    Some([num(&prices[0]), num(&prices[1]), num(&prices[2]), num(&prices[3]), 1e6])
+}
+
+fn flat_bar(px: f64) -> Option<Ohlcv> {
+    Some([px, px, px, px, 1e6])
+}
+
+/// An order with a price: limit or stop.
+fn priced(kind: OrderKind, price_px: f64, order: OrderIntent) -> OrderIntent {
+    OrderIntent { kind, price_px, ..order }
+}
+
+/// EX-02: entered at the open of bar 0 of the example, which is bar 1 here. The level in force in each bar shows in
+/// where a low of just that price, or of a tick more, ends the run.
+pub(crate) fn example_02_trailing_stop(run: Engine) {
+    let (inputs, expected) = example("02_trailing_stop");
+    let tick = num(&inputs["tick"]);
+    let mut bars = vec![flat_bar(100.0)];
+    bars.extend(inputs["bars_ohlc"].as_array().unwrap().iter().map(ohlc));
+    let mut entry = market_order(0, 0, 0, Side::Buy, 1.0);
+    entry.attached.stop_loss_px = num(&inputs["initial_stop"]);
+    entry.attached.trail_px = num(&inputs["trail_distance"]);
+    for (name, mode) in [("next_bar", TrailMode::NextBar), ("favourable_first", TrailMode::FavourableFirst)] {
+        let mut plan = bare_plan();
+        plan.execution.trail_mode = mode;
+        let expected = &expected[name];
+        let exit_of = |bars: &[Option<Ohlcv>]| {
+            let result = run(&one_symbol(tick, bars.to_vec()), &plan, &[entry]);
+            assert!(result.fills.len() <= 2);
+            result.fills.get(1).map(|fill| (fill.bar, fill.base_px, fill.reason))
+        };
+        let exit_bar = num(&expected["exit_bar"]) as usize;
+        let exit = exit_of(&bars).expect("the stop fires");
+        assert_eq!((exit.0, exit.1), (exit_bar + 1, num(&expected["exit_base_price"])), "{name}");
+        for row in expected["rows_bar_effectiveStop_highWater"].as_array().unwrap() {
+            let (bar, stop_px) = (num(&row[0]) as usize, num(&row[1]));
+            let reason = if bar == 0 { FillReason::StopLossEntryBar } else { FillReason::StopLoss };
+            let mut probe = bars[..=bar + 1].to_vec();
+            let prices = probe[bar + 1].as_mut().unwrap();
+            prices[2] = stop_px;
+            prices[0] = prices[0].max(stop_px);
+            assert_eq!(exit_of(&probe), Some((bar + 1, stop_px, reason)), "{name} at the stop of bar {bar}");
+            let prices = probe[bar + 1].as_mut().unwrap();
+            (prices[0], prices[3]) = (prices[0].max(stop_px + tick), prices[3].max(stop_px + tick));
+            prices[2] = stop_px + tick;
+            assert_eq!(exit_of(&probe), None, "{name} a tick above the stop of bar {bar}");
+        }
+    }
+}
+
+/// EX-03: a resting order arrives in a bar far from its price, one bar before.
+pub(crate) fn example_03_limit_fills(run: Engine) {
+    let (inputs, expected) = example("03_limit_fills");
+    let cases = inputs["cases"].as_array().unwrap();
+    for (case, expected) in cases.iter().zip(expected["cases"].as_array().unwrap()) {
+        let side = side_of(&case["side"]);
+        let limit_px = num(&case["limit"]);
+        let far_px = limit_px + 5.0 * side.sign();
+        let mut bars = vec![flat_bar(far_px)];
+        if case["already_resting"].as_bool().unwrap() {
+            bars.push(flat_bar(far_px));
+        }
+        bars.push(ohlc(&case["bar_ohlc"]));
+        let mut plan = bare_plan();
+        plan.execution.limit_rule =
+            if case["rule"] == "touch" { LimitRule::Touch } else { LimitRule::Through };
+        let mut order = priced(OrderKind::Limit, limit_px, market_order(0, 0, 0, side, 1.0));
+        order.ttl_bars = 0;
+        let last_bar = bars.len() - 1;
+        let result = run(&one_symbol(num(&inputs["tick"]), bars), &plan, &[order]);
+        let name = &case["name"];
+        assert_eq!(result.fills.len(), usize::from(expected["filled"].as_bool().unwrap()), "{name}");
+        for fill in &result.fills {
+            assert_eq!((fill.bar, fill.price), (last_bar, num(&expected["price"])), "{name}");
+            let (liquidity, reason) = match expected["liquidity"].as_str() {
+                Some("taker") => (Liquidity::Taker, FillReason::LimitTaker),
+                _ => (Liquidity::Maker, FillReason::LimitMaker),
+            };
+            assert_eq!((fill.liquidity, fill.reason), (liquidity, reason), "{name}");
+        }
+    }
+}
+
+/// EX-04: a position held since the bar before meets the bar of the case.
+pub(crate) fn example_04_sl_tp_same_bar(run: Engine) {
+    let (inputs, expected) = example("04_sl_tp_same_bar");
+    let cases = inputs["cases"].as_array().unwrap();
+    for (case, expected) in cases.iter().zip(expected["cases"].as_array().unwrap()) {
+        let bars = vec![flat_bar(100.0), flat_bar(100.0), ohlc(&case["bar_ohlc"])];
+        let mut plan = bare_plan();
+        if case["policy"] == "adaptive" {
+            plan.execution.bracket_policy = BracketPolicy::Adaptive;
+        }
+        let mut entry = market_order(0, 0, 0, side_of(&case["position_side"]), 1.0);
+        entry.attached.stop_loss_px = num(&case["stop"]);
+        entry.attached.take_profit_px = num(&case["take_profit"]);
+        let result = run(&one_symbol(num(&inputs["tick"]), bars), &plan, &[entry]);
+        let reason = match (expected["exit"].as_str(), expected["phase"].as_str()) {
+            (Some("SL"), Some("open")) => Some(FillReason::StopLossGap),
+            (Some("SL"), _) => Some(FillReason::StopLoss),
+            (Some(_), Some("open")) => Some(FillReason::TakeProfitOpen),
+            (Some(_), _) => Some(FillReason::TakeProfit),
+            (None, _) => None,
+        };
+        let exit = result.fills.get(1).map(|fill| (fill.bar, fill.base_px, fill.reason));
+        let expected = reason.map(|reason| (2, num(&expected["base_price"]), reason));
+        assert_eq!(exit, expected, "{}", case["name"]);
+    }
+}
+
+/// EX-06: one order under the participation cap, with two lifetimes.
+pub(crate) fn example_06_partial_fill_ttl(run: Engine) {
+    let (inputs, expected) = example("06_partial_fill_ttl");
+    let mut bars = vec![flat_bar(100.0)];
+    let volumes = inputs["bar_volumes_from_t_plus_1"].as_array().unwrap();
+    bars.extend(volumes.iter().map(|volume| Some([100.0, 100.0, 100.0, 100.0, num(volume)])));
+    let contract = Contract { step: StepGrid::new(num(&inputs["step"])), ..Contract::default() };
+    let market = market_from_bars(&[SymbolBars { name: "AAA".into(), contract, bars }], &[]);
+    let mut plan = bare_plan();
+    plan.execution.participation_cap_frac = num(&inputs["cap_fraction"]);
+    let fills_of = |ttl_bars| {
+        let order = OrderIntent { ttl_bars, ..market_order(0, 0, 0, Side::Buy, num(&inputs["order_qty"])) };
+        let result = run(&market, &plan, &[order]);
+        assert_eq!(result.orders.len(), 1);
+        (result.fills, result.orders[0].clone())
+    };
+    let (fills, end) = fills_of(4);
+    let rows = expected["ttl_4"]["rows"].as_array().unwrap();
+    let filled: Vec<_> = rows.iter().filter(|row| num(&row["filled"]) > 0.0).collect();
+    assert_eq!(fills.len(), filled.len());
+    for (fill, row) in fills.iter().zip(filled) {
+        assert_eq!((fill.bar, fill.qty), (num(&row["bar"]) as usize, num(&row["filled"])));
+    }
+    assert_eq!((end.status, end.end_bar), (OrderStatus::Filled, 4));
+    let (fills, end) = fills_of(2);
+    let filled: f64 = fills.iter().map(|fill| fill.qty).sum();
+    assert_eq!(filled, num(&expected["ttl_2"]["filled"]));
+    assert_eq!((end.status, end.reason, end.end_bar), (OrderStatus::Expired, "ttl", 2));
+    assert_near("cancelled", end.qty - filled, num(&expected["ttl_2"]["cancelled_qty"]));
+}
 
 /// EX-07, admission: each order meets a flat market at its price; the reduce-only one has a position to reduce.
 pub(crate) fn example_07_admission(run: Engine) {
@@ -187,7 +333,30 @@ pub(crate) fn example_27_held_positions(run: Engine) {
     }
 }
 
-/// EX-27, entry bar, the case of the market order; the other two are limit entries.
+/// EX-27, entry bar: by a market order, and twice by a limit order; where nothing more happens in that bar, the
+/// position is still held.
+pub(crate) fn example_27_entry_bar(run: Engine) {
+    let (inputs, expected) = example("27_sequencing");
+    let cases = inputs["entry_bar"].as_array().unwrap();
+    for (case, expected) in cases.iter().zip(expected["entry_bar"].as_array().unwrap()) {
+        let market = one_symbol(0.1, vec![flat_bar(100.0), ohlc(&case["bar"])]);
+        let mut entry = market_order(0, 0, 0, Side::Buy, 1.0);
+        if case["limit"].is_number() {
+            entry = priced(OrderKind::Limit, num(&case["limit"]), entry);
+            entry.attached.stop_loss_px = num(&case["stop"]);
+            entry.attached.take_profit_px = num(&case["take_profit"]);
+        } else {
+            entry.attached.stop_loss_px = 97.0;
+        }
+        let result = run(&market, &bare_plan(), &[entry]);
+        assert_eq!(result.fills[0].base_px, num(&expected["entry"]), "{}", case["name"]);
+        let exit = result.fills.get(1).map(|fill| (fill.base_px, fill.reason));
+        let expected = expected["base"].as_f64().map(|base| (base, FillReason::StopLossEntryBar));
+        assert_eq!(exit, expected, "{}", case["name"]);
+    }
+}
+
+/// EX-27, entry bar, the case of the market order alone.
 pub(crate) fn example_27_stopped_in_the_entry_bar(run: Engine) {
     let (inputs, expected) = example("27_sequencing");
     let px = |i: usize| num(&inputs["entry_bar"][0]["bar"][i]);
@@ -199,6 +368,112 @@ pub(crate) fn example_27_stopped_in_the_entry_bar(run: Engine) {
     assert_eq!(result.fills[0].base_px, num(&expected["entry_bar"][0]["entry"]));
     assert_eq!(result.fills[1].base_px, num(&expected["entry_bar"][0]["base"]));
     assert_eq!(result.fills[1].reason, FillReason::StopLossEntryBar);
+}
+
+/// EX-29 as the file has it: every fill in every field, every event, the equity of every bar.
+pub(crate) fn example_29_golden_run(run: Engine) {
+    let (inputs, expected) = example("29_golden_run_small");
+    let (market, mut plan) = example_29_setting(&inputs);
+    plan.execution.participation_cap_frac = num(&inputs["config"]["cap"]);
+    let id_of = |name: &serde_json::Value| market.symbol_id(name.as_str().unwrap()).unwrap();
+    let orders: Vec<OrderIntent> = inputs["orders"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+        .map(|(id, order)| {
+            let given = |key: &str| order[key].as_f64().unwrap_or(f64::NAN);
+            OrderIntent {
+                kind: match order["type"].as_str().unwrap() {
+                    "limit" => OrderKind::Limit,
+                    "stop" => OrderKind::Stop,
+                    _ => OrderKind::Market,
+                },
+                price_px: given("price"),
+                attached: Attached {
+                    stop_loss_px: given("sl"),
+                    take_profit_px: given("tp"),
+                    trail_px: given("trail"),
+                    ..Attached::NONE
+                },
+                ttl_bars: order["ttl"].as_u64().unwrap_or(0) as u32,
+                reduce_only: order["reduce_only"].as_bool().unwrap_or(false),
+                ..market_order(
+                    id as u32,
+                    num(&order["decided_at_bar"]) as usize,
+                    id_of(&order["symbol"]),
+                    side_of(&order["side"]),
+                    num(&order["qty"]),
+                )
+            }
+        })
+        .collect();
+    let result = run(&market, &plan, &orders);
+
+    let fills = expected["fills"].as_array().unwrap();
+    for (fill, row) in result.fills.iter().zip(fills) {
+        let what = |field: &str| format!("bar {} symbol {}: {field}", row["bar"], row["symbol"]);
+        let place = (num(&row["bar"]) as usize, id_of(&row["symbol"]));
+        assert_eq!((fill.bar, fill.symbol), place, "{}", what("place"));
+        assert_eq!(fill.reason.as_str(), row["reason"], "{}", what("reason"));
+        assert_eq!(
+            fill.order_id,
+            row["order"].as_u64().map_or(u32::MAX, |id| id as u32),
+            "{}",
+            what("order")
+        );
+        let liquidity = if row["liquidity"] == "maker" { MAKER } else { TAKER };
+        assert_eq!((fill.liquidity, fill.side), (liquidity, side_of(&row["side"])), "{}", what("side"));
+        for (field, found) in [
+            ("qty", fill.qty),
+            ("base", fill.base_px),
+            ("price", fill.price),
+            ("fee", fill.fee_usdt),
+            ("realised", fill.realized_usdt),
+            ("position", fill.position_after),
+            ("avg_entry", fill.avg_entry_after),
+        ] {
+            assert_near(&what(field), found, num(&row[field]));
+        }
+    }
+    assert_eq!(result.fills.len(), fills.len());
+
+    let mut payments = result.funding.iter();
+    let mut ends = result.orders.iter().filter(|end| end.status != OrderStatus::Filled);
+    for event in expected["events"].as_array().unwrap() {
+        let (bar, symbol) = (num(&event["bar"]) as usize, id_of(&event["symbol"]));
+        if event["event"] == "funding" {
+            let payment = payments.next().unwrap();
+            assert_eq!((payment.bar, payment.symbol), (bar, symbol));
+            assert_near("funding", payment.cash_usdt, num(&event["cash"]));
+            continue;
+        }
+        let end = ends.next().unwrap();
+        assert_eq!(
+            (end.end_bar, end.symbol, u64::from(end.order_id)),
+            (bar, symbol, event["order"].as_u64().unwrap())
+        );
+        let (status, reason) = match event["event"].as_str().unwrap() {
+            "expired" => (OrderStatus::Expired, "ttl"),
+            "reject_delisting" => (OrderStatus::Rejected, "delisting"),
+            _ => (OrderStatus::Rejected, "min_qty"),
+        };
+        assert_eq!((end.status, end.reason), (status, reason));
+        if let Some(remaining) = event["remaining"].as_f64() {
+            let of_order = result.fills.iter().filter(|fill| fill.order_id == end.order_id);
+            assert_near("rest", end.qty - of_order.map(|fill| fill.qty).sum::<f64>(), remaining);
+        }
+    }
+    assert!(payments.next().is_none() && ends.next().is_none());
+
+    for (bar, equity) in expected["equity"].as_array().unwrap().iter().enumerate() {
+        assert_near(&format!("equity of bar {bar}"), result.equity[bar], num(equity));
+    }
+    let totals = &expected["totals"];
+    assert_near("realised", result.fills.iter().map(|f| f.realized_usdt).sum(), num(&totals["realised"]));
+    assert_near("fees", result.fills.iter().map(|f| f.fee_usdt).sum(), num(&totals["fees"]));
+    assert_near("funding", result.funding.iter().map(|f| f.cash_usdt).sum(), num(&totals["funding"]));
+    assert_near("wallet", *result.wallet.last().unwrap(), num(&totals["wallet"]));
 }
 
 /// What a fill of EX-29 is compared in.

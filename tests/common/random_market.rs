@@ -5,7 +5,7 @@
 
 use barloom::config::plan::*;
 use barloom::engine::api::{Attached, AttachedLevels, NO_GROUP, NO_TAG, OrderIntent, OrderKind, Side};
-use barloom::market::{Contract, FundingRecord, FundingTape, Market, StepGrid};
+use barloom::market::{Bracket, BracketTable, Contract, FundingRecord, FundingTape, Market, StepGrid};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::ops::Range;
@@ -39,6 +39,19 @@ impl Dice {
     }
 }
 
+/// How much of the rules a case draws on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scope {
+    /// Market orders with stop losses and take profits; funding as recorded, of those who held before.
+    MarketOrders,
+    /// And every order type, trails, groups, the participation cap, dated fees.
+    AllOrders,
+    /// And every rule of funding.
+    WithFunding,
+    /// And margin, liquidation and its guard.
+    WithMargin,
+}
+
 /// A whole random case, to be borrowed as a [`RefInput`].
 pub(crate) struct RandomCase {
     pub(crate) market: Market,
@@ -49,19 +62,32 @@ pub(crate) struct RandomCase {
 }
 
 impl RandomCase {
-    /// Case of a seed; half of them trade on signals, half on explicit orders.
+    /// Case of a seed with market orders alone.
     pub(crate) fn new(seed: u64, symbols: usize, bars: usize) -> Self {
+        Self::within(Scope::MarketOrders, seed, symbols, bars)
+    }
+    /// Case of a seed; half of them trade on signals, half on explicit orders.
+    pub(crate) fn within(scope: Scope, seed: u64, symbols: usize, bars: usize) -> Self {
         let mut dice = Dice::new(seed);
-        let market = random_market(&mut dice, symbols, bars);
-        let plan = random_plan(&mut dice);
+        let mut market = random_market(&mut dice, symbols, bars);
+        let mut plan = random_plan(&mut dice);
+        if scope >= Scope::AllOrders {
+            draw_order_rules(&mut dice, &mut plan, bars);
+        }
+        if scope >= Scope::WithFunding {
+            plan.funding = random_funding_rules(&mut dice, plan.funding.enabled);
+        }
+        if scope >= Scope::WithMargin {
+            draw_margin(&mut dice, &mut plan, &mut market);
+        }
         let start = if dice.chance(0.5) { 0 } else { dice.whole(0..bars / 2) };
         let end = if dice.chance(0.7) { bars } else { dice.whole(start + 1..bars + 1) };
         let run = start..end;
         let (mut signals, mut intents) = (RefSignals::new(), Vec::new());
         if dice.chance(0.5) {
-            signals = random_signals(&mut dice, &market);
+            signals = random_signals(&mut dice, &market, scope);
         } else {
-            intents = random_intents(&mut dice, &market, &run);
+            intents = random_intents(&mut dice, &market, &run, scope);
         }
         Self { market, run, plan, signals, intents }
     }
@@ -220,7 +246,7 @@ pub(crate) fn random_market(dice: &mut Dice, symbols: usize, bars: usize) -> Mar
     market_with(&data, funding, with_marks.then_some(marks.as_slice()))
 }
 
-/// A random plan; every option of the engine turns up.
+/// A random plan for market orders.
 pub(crate) fn random_plan(dice: &mut Dice) -> EnginePlan {
     let mut plan = bare_plan();
     plan.initial_capital_usdt = dice.pick(&[1_000.0, 10_000.0, 1_000_000.0]);
@@ -265,6 +291,156 @@ pub(crate) fn random_plan(dice: &mut Dice) -> EnginePlan {
     plan
 }
 
+/// What a plan says about orders that are not market orders, about caps and dated fees.
+fn draw_order_rules(dice: &mut Dice, plan: &mut EnginePlan, bars: usize) {
+    plan.seed = dice.whole(0..1_000) as u64;
+    plan.execution = ExecutionPlan {
+        participation_cap_frac: dice.pick(&[0.0, 0.01, 0.05, 0.3]),
+        cap_applies_to: dice.pick(&[CapAppliesTo::Entries, CapAppliesTo::Entries, CapAppliesTo::All]),
+        trail_mode: dice.pick(&[TrailMode::NextBar, TrailMode::FavourableFirst]),
+        trail_source: dice.pick(&[TrailSource::Extreme, TrailSource::Extreme, TrailSource::Close]),
+        entry_beyond_stop: dice.pick(&[EntryBeyondStop::FillAndStop, EntryBeyondStop::Reject]),
+        stale_move_frac: dice.pick(&[0.0, 0.0, 0.004, 0.03]),
+        limit_rule: dice.pick(&[LimitRule::Through, LimitRule::Touch, LimitRule::TouchProb(0.4)]),
+        ..plan.execution
+    };
+    if dice.chance(0.3) {
+        let row = |bar: usize, inside_ms: i64, maker_frac, taker_frac| FeeRow {
+            from_ms: START_MS + bar as i64 * BAR_MS + inside_ms,
+            maker_frac,
+            taker_frac,
+        };
+        let first = dice.whole(0..bars);
+        plan.fee_table = vec![row(first, 0, 1e-4, 3e-4), row(dice.whole(first..bars), 1, -5e-5, 6e-4)];
+    }
+}
+
+fn random_funding_rules(dice: &mut Dice, enabled: bool) -> FundingPlan {
+    FundingPlan {
+        enabled,
+        boundary: dice.pick(&[
+            FundingBoundary::HeldBefore,
+            FundingBoundary::IncludeOpenFills,
+            FundingBoundary::Pessimistic,
+        ]),
+        missing: dice.pick(&[
+            FundingMissing::None,
+            FundingMissing::None,
+            FundingMissing::LastRate,
+            FundingMissing::Constant(1e-3),
+        ]),
+        window_ms: dice.pick(&[None, None, Some((BAR_MS, 0)), Some((0, 2 * BAR_MS)), Some((7 * 60_000, 0))]),
+        close_before_frac: dice.pick(&[0.0, 0.0, 1e-4, 2e-3]),
+    }
+}
+
+/// Brackets of every symbol and what a plan says about margin.
+fn draw_margin(dice: &mut Dice, plan: &mut EnginePlan, market: &mut Market) {
+    let unit_usdt = plan.initial_capital_usdt * dice.pick(&[0.05, 0.3, 1.0]);
+    let valid_from = |bar: usize| START_MS + bar as i64 * BAR_MS;
+    for symbol in &mut market.symbols {
+        let tables = dice.whole(0..3);
+        symbol.brackets = (0..tables)
+            .map(|i| BracketTable {
+                valid_from_ms: (i > 0).then(|| valid_from(dice.whole(0..market.grid.bars))),
+                brackets: brackets(unit_usdt * dice.pick(&[1.0, 2.0]), dice.whole(2..6)),
+            })
+            .collect();
+        if dice.chance(0.3) {
+            symbol.contract.max_leverage = Some(dice.pick(&[3.0, 20.0]));
+        }
+        if dice.chance(0.3) {
+            symbol.contract.liquidation_fee_frac = Some(dice.pick(&[0.01, 0.015]));
+        }
+    }
+    if let Sizing::FixedFraction { fraction } = &mut plan.sizing {
+        *fraction *= dice.pick(&[1.0, 10.0]);
+    }
+    plan.margin = Some(MarginPlan {
+        mode: MarginMode::Cross,
+        max_leverage: dice.pick(&[2.0, 10.0, 50.0]),
+        liquidation: dice.chance(0.9),
+        liq_check: dice.pick(&[LiqCheck::OpenIntrabarClose, LiqCheck::OpenIntrabarClose, LiqCheck::Close]),
+        liq_mode: dice.pick(&[LiqMode::LargestMm, LiqMode::LargestMm, LiqMode::All, LiqMode::ProRata]),
+        liq_fee_frac: 0.0125,
+        guard: dice.chance(0.6).then(|| MarginGuard {
+            warn: dice.pick(&[0.1, 0.5, 0.8]),
+            trim: dice.pick(&[0.2, 0.6, 0.9]),
+            target: dice.pick(&[0.05, 0.2]),
+            order: dice.pick(&[TrimOrder::ProRata, TrimOrder::LargestMm, TrimOrder::LargestLoss]),
+        }),
+        on_short: dice.pick(&[OnMarginShort::Scale, OnMarginShort::Reject]),
+    });
+}
+
+/// Brackets of the published form: `cum_k = cum_{k−1} + floor_k·(m_k − m_{k−1})`.
+fn brackets(unit_usdt: f64, count: usize) -> Vec<Bracket> {
+    let rates = [0.004, 0.005, 0.01, 0.025, 0.05, 0.1];
+    let leverages = [125.0, 100.0, 50.0, 20.0, 10.0, 5.0];
+    let caps = [1.0, 5.0, 20.0, 200.0, 400.0, 1_000.0];
+    let (mut floor_usdt, mut cum_usdt) = (0.0, 0.0);
+    (0..count)
+        .map(|k| {
+            if k > 0 {
+                cum_usdt += floor_usdt * (rates[k] - rates[k - 1]);
+            }
+            let bracket = Bracket {
+                floor_usdt,
+                cap_usdt: unit_usdt * caps[k],
+                maintenance_frac: rates[k],
+                cum_usdt,
+                initial_leverage: leverages[k],
+            };
+            floor_usdt = bracket.cap_usdt;
+            bracket
+        })
+        .collect()
+}
+
+/// As a price in a table would be written: tick multiples in decimal.
+fn table_px(k: i64, tick: StepGrid) -> f64 {
+    format!("{:.7}", k as f64 * tick.size).parse().expect("a number")
+}
+
+/// A price for an order decided at `bar`: near the close or already passed, on the grid or off it, or just on, or a
+/// tick beside, a price that one of the next bars prints.
+fn random_price(dice: &mut Dice, market: &Market, bar: usize, symbol: usize, close_px: f64) -> f64 {
+    let tick = market.symbols[symbol].contract.tick;
+    if dice.chance(0.5) {
+        let panels = &market.panels;
+        let column = [&panels.open, &panels.high, &panels.low, &panels.close][dice.whole(0..4)];
+        let at = (bar + dice.whole(1..5)).min(market.grid.bars - 1);
+        let px = column[at * panels.lanes + symbol];
+        let beside = dice.pick(&[0.0, 0.0, 0.0, 1.0, -1.0]);
+        if !px.is_nan() {
+            return tick
+                .map_or(px, |tick| table_px(((px / tick.size).round() as i64 + beside as i64).max(1), tick));
+        }
+    }
+    let px = close_px * (1.0 + dice.pick(&[0.001, 0.005, 0.03]) * dice.between(-1.0, 1.0));
+    match tick {
+        Some(tick) if dice.chance(0.6) => table_px(((px / tick.size).round() as i64).max(1), tick),
+        _ => px,
+    }
+}
+
+/// A trailing stop for an entry, or none.
+fn draw_trail(dice: &mut Dice, attached: &mut Attached, close_px: f64, tick: Option<StepGrid>) {
+    let scale = dice.pick(&[0.002, 0.01, 0.05]);
+    let mut distance = |chance: f64| {
+        let px = close_px * scale * dice.between(0.1, 1.0);
+        match (dice.chance(chance), tick) {
+            (false, _) => f64::NAN,
+            (true, Some(tick)) if dice.chance(0.5) => table_px(((px / tick.size) as i64).max(1), tick),
+            (true, _) => px,
+        }
+    };
+    attached.trail_px = distance(0.4);
+    if !attached.trail_px.is_nan() {
+        attached.activation_px = distance(0.4);
+    }
+}
+
 /// A stop and a target around a price, either of them missing at times, either of them at times already passed.
 fn random_levels(dice: &mut Dice, close_px: f64, side: Side, tick: Option<StepGrid>) -> (f64, f64) {
     let scale = dice.pick(&[0.002, 0.01, 0.05]);
@@ -274,27 +450,33 @@ fn random_levels(dice: &mut Dice, close_px: f64, side: Side, tick: Option<StepGr
         }
         let px = close_px * (1.0 + direction * side.sign() * scale * dice.between(-0.1, 1.0));
         match tick {
-            Some(tick) if dice.chance(0.5) => {
-                let k = (px / tick.size).round().max(1.0) as i64;
-                // As a price in a table would be written: tick multiples in decimal.
-                format!("{:.7}", k as f64 * tick.size).parse().expect("a number")
-            }
+            Some(tick) if dice.chance(0.5) => table_px((px / tick.size).round().max(1.0) as i64, tick),
             _ => px,
         }
     };
     (level(-1.0), level(1.0))
 }
 
-fn random_attached(dice: &mut Dice, close_px: f64, side: Side, tick: Option<StepGrid>) -> AttachedLevels {
+fn random_attached(
+    dice: &mut Dice,
+    close_px: f64,
+    side: Side,
+    tick: Option<StepGrid>,
+    scope: Scope,
+) -> AttachedLevels {
     if dice.chance(0.03) {
         return AttachedLevels::Rejected(dice.pick(&["stop_distance", "take_profit_distance"]));
     }
     let (stop_loss_px, take_profit_px) = random_levels(dice, close_px, side, tick);
-    AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, ..Attached::NONE })
+    let mut attached = Attached { stop_loss_px, take_profit_px, ..Attached::NONE };
+    if scope >= Scope::AllOrders {
+        draw_trail(dice, &mut attached, close_px, tick);
+    }
+    AttachedLevels::Prices(attached)
 }
 
 /// Random rule levels: at present bars only, since a rule is false where a value is missing.
-pub(crate) fn random_signals(dice: &mut Dice, market: &Market) -> RefSignals {
+pub(crate) fn random_signals(dice: &mut Dice, market: &Market, scope: Scope) -> RefSignals {
     let symbols = market.symbols.len();
     let entry_chance = dice.pick(&[0.02, 0.1, 0.5]);
     let exit_chance = dice.pick(&[0.02, 0.1, 0.3]);
@@ -311,8 +493,8 @@ pub(crate) fn random_signals(dice: &mut Dice, market: &Market) -> RefSignals {
             signal.short_entry = dice.chance(entry_chance);
             signal.long_exit = dice.chance(exit_chance);
             signal.short_exit = dice.chance(exit_chance);
-            signal.long_levels = random_attached(dice, close_px, Side::Buy, tick);
-            signal.short_levels = random_attached(dice, close_px, Side::Sell, tick);
+            signal.long_levels = random_attached(dice, close_px, Side::Buy, tick, scope);
+            signal.short_levels = random_attached(dice, close_px, Side::Sell, tick, scope);
         }
         rows.push(row);
     }
@@ -320,7 +502,12 @@ pub(crate) fn random_signals(dice: &mut Dice, market: &Market) -> RefSignals {
 }
 
 /// Random explicit orders, sorted by `(bar, order_id)`; ids are a shuffle of `0..n`, as rows of a table may be.
-pub(crate) fn random_intents(dice: &mut Dice, market: &Market, run: &Range<usize>) -> Vec<OrderIntent> {
+pub(crate) fn random_intents(
+    dice: &mut Dice,
+    market: &Market,
+    run: &Range<usize>,
+    scope: Scope,
+) -> Vec<OrderIntent> {
     let rate = dice.pick(&[0.02, 0.1, 0.4]);
     let mut intents = Vec::new();
     for bar in run.clone() {
@@ -328,7 +515,12 @@ pub(crate) fn random_intents(dice: &mut Dice, market: &Market, run: &Range<usize
             let mut left = 3;
             while left > 0 && dice.chance(rate) {
                 left -= 1;
-                intents.push(random_intent(dice, market, bar, symbol));
+                let mut intent = random_intent(dice, market, bar, symbol);
+                if scope >= Scope::AllOrders {
+                    // some three orders in a row, of one symbol or of several, make a group
+                    draw_kind(dice, market, &mut intent, intents.len() as u32 / 3);
+                }
+                intents.push(intent);
             }
         }
     }
@@ -341,6 +533,29 @@ pub(crate) fn random_intents(dice: &mut Dice, market: &Market, run: &Range<usize
     }
     intents.sort_by_key(|intent| (intent.bar, intent.order_id));
     intents
+}
+
+/// Makes any kind of order of a market order.
+fn draw_kind(dice: &mut Dice, market: &Market, intent: &mut OrderIntent, group: u32) {
+    let (bar, symbol) = (intent.bar as usize, intent.symbol as usize);
+    let close_at = |b: usize| market.panels.close[b * market.panels.lanes + symbol];
+    let close_px = (0..=bar).rev().map(close_at).find(|px| !px.is_nan()).unwrap_or(1.0);
+    use OrderKind::{Limit, Market as AtMarket, Stop, StopLimit};
+    intent.kind = dice.pick(&[AtMarket, AtMarket, Limit, Limit, Limit, Stop, Stop, StopLimit]);
+    if intent.kind != AtMarket {
+        intent.price_px = random_price(dice, market, bar, symbol, close_px);
+        intent.ttl_bars = dice.pick(&[1, 2, 4, 12, 0]);
+    }
+    if intent.kind == StopLimit {
+        intent.limit_px = random_price(dice, market, bar, symbol, close_px);
+    }
+    if dice.chance(0.4) {
+        draw_trail(dice, &mut intent.attached, close_px, market.symbols[symbol].contract.tick);
+    }
+    intent.post_only = dice.chance(0.15);
+    if dice.chance(0.25) {
+        intent.oco_group = group;
+    }
 }
 
 fn random_intent(dice: &mut Dice, market: &Market, bar: usize, symbol: usize) -> OrderIntent {

@@ -1,7 +1,6 @@
 //! Fills: from a base price to a changed account (semantics 2.2, 2.8, 2.10, 3.1, 4.2–4.4).
 
-use barloom::config::plan::TakeProfitKind;
-use barloom::engine::api::{FillReason, Liquidity, NO_ORDER, Side};
+use barloom::engine::api::{FillFlags, FillReason, Liquidity, NO_ORDER, Side};
 
 use super::RefFill;
 use super::chart::Bar;
@@ -9,60 +8,69 @@ use super::decimal::Decimal;
 use super::engine::Engine;
 use super::prices::{Slip, slippage, slipped};
 
-/// A fill about to be booked.
-pub(super) struct Trade {
+/// A fill on its way from a base price to a price.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
     pub(super) symbol: usize,
     pub(super) order_id: u32,
     pub(super) side: Side,
     pub(super) steps: i128,
-    pub(super) px: f64,
     pub(super) base_px: f64,
-    pub(super) liquidity: Liquidity,
-    pub(super) slip: Slip,
     pub(super) reason: FillReason,
+    pub(super) liquidity: Liquidity,
+    /// 2.5: slippage of a marketable limit is capped at its price.
+    pub(super) limit_px: Option<f64>,
+    pub(super) flags: FillFlags,
 }
 
 /// Maker fills and settlements.
-pub(super) const NO_SLIP: Slip = Slip { bps: 0.0, participation: f64::NAN };
+const NO_SLIP: Slip = Slip { bps: 0.0, participation: f64::NAN };
 
 impl Engine<'_> {
-    /// A taker fill: `base → slippage → adverse rounding` (2.2), slippage by participation (2.8).
-    #[expect(clippy::too_many_arguments, reason = "a fill is what all of these say")]
-    pub(super) fn take(
-        &mut self,
-        symbol: usize,
-        bar: usize,
-        prices: Option<&Bar>,
-        order_id: u32,
-        side: Side,
-        steps: i128,
-        base_px: f64,
-        reason: FillReason,
-    ) {
-        let qty = self.step(symbol).value(self.consumed_steps[symbol] + steps);
+    /// A maker fill at its base; a taker fill by `base → slippage → adverse rounding` (2.2).
+    pub(super) fn trade(&mut self, bar: usize, prices: Option<&Bar>, terms: &Terms) {
+        if terms.liquidity == Liquidity::Maker {
+            return self.book(bar, terms, terms.base_px, NO_SLIP);
+        }
+        let slip = self.slip_of(bar, prices, terms);
+        let mut px = slipped(terms.side, terms.base_px, slip.bps);
+        if let (true, Some(bar)) = (self.plan.execution.clamp_to_bar, prices) {
+            px = px.max(bar.low).min(bar.high);
+        }
+        px = self.rounded(terms.symbol, terms.side, px);
+        if let Some(limit_px) = terms.limit_px {
+            px = if terms.side == Side::Sell { px.max(limit_px) } else { px.min(limit_px) };
+        }
+        self.book(bar, terms, px, slip);
+    }
+
+    /// 2.8, by participation.
+    fn slip_of(&self, bar: usize, prices: Option<&Bar>, terms: &Terms) -> Slip {
+        let symbol = terms.symbol;
+        if terms.reason == FillReason::Liquidation {
+            // 4.7: the largest slippage there is
+            return Slip { bps: self.plan.slippage.max_bps, participation: f64::NAN };
+        }
+        let qty = self.step(symbol).value(self.consumed_steps[symbol] + terms.steps);
         let exec_volume = prices.map_or(0.0, |bar| bar.volume);
         let trailing_volume =
             bar.checked_sub(1).and_then(|through| self.chart.trailing_volume(symbol, through));
         let mut slip = slippage(&self.plan.slippage, qty, exec_volume, trailing_volume);
-        let is_stop =
-            matches!(reason, FillReason::StopLoss | FillReason::StopLossGap | FillReason::StopLossEntryBar);
+        // 2.4 is the rule of every stop-market order. Choice: a stop-limit order is none, and neither is what a
+        // triggered stop leaves over.
+        let is_stop = matches!(
+            terms.reason,
+            FillReason::StopLoss
+                | FillReason::StopLossGap
+                | FillReason::StopLossEntryBar
+                | FillReason::Trail
+                | FillReason::StopEntry
+                | FillReason::StopEntryGap
+        );
         if is_stop {
             slip.bps *= self.plan.slippage.stop_mult; // Choice: after the clamp of 2.8
         }
-        let mut px = slipped(side, base_px, slip.bps);
-        if let (true, Some(bar)) = (self.plan.execution.clamp_to_bar, prices) {
-            px = px.max(bar.low).min(bar.high);
-        }
-        px = self.rounded(symbol, side, px);
-        let take_profit = self.positions[symbol].take_profit;
-        if let (FillReason::TakeProfitMarketable, TakeProfitKind::Limit, Some(level)) =
-            (reason, self.plan.execution.tp_kind, take_profit)
-        {
-            // 2.5: slippage of a marketable limit is capped at its price
-            px = if side == Side::Sell { px.max(level.px) } else { px.min(level.px) };
-        }
-        let liquidity = Liquidity::Taker;
-        self.book(bar, &Trade { symbol, order_id, side, steps, px, base_px, liquidity, slip, reason });
+        slip
     }
 
     fn rounded(&self, symbol: usize, side: Side, px: f64) -> f64 {
@@ -78,64 +86,79 @@ impl Engine<'_> {
         haircut_frac: f64,
         reason: FillReason,
     ) {
-        let steps = self.positions[symbol].steps;
-        let side = if steps > 0 { Side::Sell } else { Side::Buy };
+        let position = &self.positions[symbol];
+        let side = position.exit_side();
         let base_px = self.chart.last_close(symbol, close_bar).expect("a position has a close");
         let px = self.rounded(symbol, side, base_px * (1.0 + side.sign() * haircut_frac));
-        // A settlement has no slippage: the haircut is inside its price, and so inside its base.
-        let base_px = px;
-        let trade = Trade {
+        let terms = Terms {
             symbol,
             order_id: NO_ORDER,
             side,
-            steps: steps.abs(),
-            px,
-            base_px,
+            steps: position.steps.abs(),
+            // A settlement has no slippage: the haircut is inside its price, and so inside its base.
+            base_px: px,
             liquidity: Liquidity::Taker,
-            slip: NO_SLIP,
+            limit_px: None,
             reason,
+            flags: FillFlags::default(),
         };
-        self.book(bar, &trade);
+        self.book(bar, &terms, px, NO_SLIP);
     }
 
-    /// 3.1, 4.2–4.4: fee, position, both forms of the account; flat or a flip clears the levels (2.12).
-    pub(super) fn book(&mut self, bar: usize, trade: &Trade) {
-        let step = self.step(trade.symbol);
-        let qty = step.value(trade.steps);
-        let fee_rate = match trade.liquidity {
-            Liquidity::Maker => self.plan.maker_fee_frac,
-            Liquidity::Taker => self.plan.taker_fee_frac,
+    /// 3.1: rates of the last row of the dated table that is in force at the open of the bar.
+    fn fee_frac(&self, bar: usize, terms: &Terms) -> f64 {
+        let opens_ms = self.input.market.grid.open_ms(bar);
+        let row = self.plan.fee_table.iter().rev().find(|row| row.from_ms <= opens_ms);
+        match (terms.reason, terms.liquidity) {
+            (FillReason::Liquidation, _) => self.liquidation_fee_frac(terms.symbol),
+            (_, Liquidity::Maker) => row.map_or(self.plan.maker_fee_frac, |row| row.maker_frac),
+            (_, Liquidity::Taker) => row.map_or(self.plan.taker_fee_frac, |row| row.taker_frac),
+        }
+    }
+
+    /// 3.1, 4.2–4.4: fee, position, both forms of the account.
+    fn book(&mut self, bar: usize, terms: &Terms, px: f64, slip: Slip) {
+        let step = self.step(terms.symbol);
+        let qty = step.value(terms.steps);
+        let fee_usdt = qty * px * self.fee_frac(bar, terms);
+        let dq = match terms.side {
+            Side::Buy => terms.steps,
+            Side::Sell => -terms.steps,
         };
-        let fee_usdt = qty * trade.px * fee_rate;
-        let dq = match trade.side {
-            Side::Buy => trade.steps,
-            Side::Sell => -trade.steps,
-        };
-        let position = &mut self.positions[trade.symbol];
+        let position = &mut self.positions[terms.symbol];
         let before = position.steps.signum();
-        let realized_usdt = position.book(dq, trade.px, &step);
+        let closes = before == -dq.signum();
+        let flags = terms.flags.with(FillFlags::ENTRY_AND_EXIT, closes && position.opened_bar == bar);
+        let realized_usdt = position.book(dq, px, &step);
         if position.steps.signum() != before {
-            position.stop_loss = None;
-            position.take_profit = None;
-            position.opened_bar = bar;
+            position.begin_episode(bar, px);
+        }
+        if self.is_intrabar {
+            position.changed_intrabar = Some(bar);
         }
         self.money.realized += realized_usdt;
-        self.money.fees += fee_usdt;
-        self.money.bought += trade.side.sign() * qty * trade.px;
-        self.consumed_steps[trade.symbol] += trade.steps;
+        if terms.reason == FillReason::Liquidation {
+            self.money.liquidation_fees += fee_usdt;
+        } else {
+            self.money.fees += fee_usdt;
+        }
+        self.money.bought += terms.side.sign() * qty * px;
+        self.consumed_steps[terms.symbol] += terms.steps;
         self.out.fills.push(RefFill {
             bar,
-            symbol: trade.symbol,
-            order_id: trade.order_id,
-            side: trade.side,
+            symbol: terms.symbol,
+            order_id: terms.order_id,
+            side: terms.side,
             qty,
-            price: trade.px,
-            base_px: trade.base_px,
-            liquidity: trade.liquidity,
+            price: px,
+            base_px: terms.base_px,
+            liquidity: terms.liquidity,
             fee_usdt,
-            slippage_bps: trade.slip.bps,
-            participation: trade.slip.participation,
-            reason: trade.reason,
+            slippage_bps: slip.bps,
+            participation: slip.participation,
+            reason: terms.reason,
+            flags,
+            regime: None,
             realized_usdt,
             position_after: step.value(position.steps),
             avg_entry_after: position.avg_entry_px,

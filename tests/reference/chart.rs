@@ -1,5 +1,6 @@
 //! Bars of a market, one at a time, read from the raw panels (semantics 1.4, 1.6, 2.8).
 
+use barloom::engine::api::Side;
 use barloom::market::{Column, Market};
 
 /// Volume means look back over this many present bars (contract 3, `volume_ref`).
@@ -13,6 +14,18 @@ pub(crate) struct Bar {
     pub(crate) low: f64,
     pub(crate) close: f64,
     pub(crate) volume: f64,
+}
+
+impl Bar {
+    /// The extreme that triggers a stop order of this side: the high for buys (2.4, `X`).
+    pub(crate) fn worst_for_stop(&self, side: Side) -> f64 {
+        if side == Side::Buy { self.high } else { self.low }
+    }
+    /// The extreme that fills a limit order of this side: the low for buys. For the exit side of a position it is the
+    /// favourable extreme.
+    pub(crate) fn best_for_limit(&self, side: Side) -> f64 {
+        if side == Side::Buy { self.low } else { self.high }
+    }
 }
 
 /// The market, asked one value at a time.

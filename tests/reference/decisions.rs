@@ -1,10 +1,16 @@
 //! From signals and intents to admitted orders, at the close of a bar (contract 4; semantics 1.6, 2.10, 5.8).
 
 use barloom::config::plan::{Sizing, SizingEquity};
-use barloom::engine::api::{Attached, AttachedLevels, OrderIntent, OrderStatus, Side};
+use barloom::engine::api::{Attached, AttachedLevels, NO_GROUP, OrderIntent, OrderKind, OrderStatus, Side};
 
 use super::decimal::Decimal;
-use super::engine::{Engine, Order, Size};
+use super::engine::Engine;
+use super::orders::{Carried, Form, Order, Size};
+
+/// A price that may be missing, rounded.
+fn grid_px(px: f64, round: impl Fn(f64) -> f64) -> f64 {
+    if px.is_nan() { px } else { round(px) }
+}
 
 impl Engine<'_> {
     /// All decisions at `K_bar`: signals by symbol id, intents by order id.
@@ -78,37 +84,40 @@ impl Engine<'_> {
         self.next_signal_order - 1
     }
 
-    fn submit_signal_exit(&mut self, bar: usize, symbol: usize, side: Side) {
-        let order = Order {
+    /// A market order of the next number, without a limit to its life.
+    fn market_order(&mut self, bar: usize, symbol: usize, side: Side, size: Size) -> Order {
+        Order {
             id: self.take_signal_order_id(),
             decided_bar: bar,
             symbol,
             side,
-            size: Size::CloseAll,
-            asked_qty: self.step(symbol).value(self.steps_against(symbol, side)),
+            kind: OrderKind::Market,
+            price_px: f64::NAN,
+            form: Form::Market,
+            size,
+            asked_qty: f64::NAN,
             ttl_bars: 0,
-            stop_loss_px: None,
-            take_profit_px: None,
+            carried: Carried::default(),
+            post_only: false,
+            oco_group: NO_GROUP,
             opening_refused: None,
-        };
+            filled: false,
+            opened: false,
+            own_reason: None,
+        }
+    }
+
+    fn submit_signal_exit(&mut self, bar: usize, symbol: usize, side: Side) {
+        let asked_qty = self.step(symbol).value(self.steps_against(symbol, side));
+        let order = Order { asked_qty, ..self.market_order(bar, symbol, side, Size::CloseAll) };
         self.submit(bar, order, Ok(()));
     }
 
     fn submit_signal_entry(&mut self, bar: usize, symbol: usize, side: Side, equity: f64) {
         let signal = &self.input.signals[bar][symbol];
         let levels = if side == Side::Buy { signal.long_levels } else { signal.short_levels };
-        let mut order = Order {
-            id: self.take_signal_order_id(),
-            decided_bar: bar,
-            symbol,
-            side,
-            size: Size::Entry(0),
-            asked_qty: f64::NAN,
-            ttl_bars: self.plan.execution.entry_ttl_bars as usize,
-            stop_loss_px: None,
-            take_profit_px: None,
-            opening_refused: None,
-        };
+        let ttl_bars = self.plan.execution.entry_ttl_bars as usize;
+        let mut order = Order { ttl_bars, ..self.market_order(bar, symbol, side, Size::Entry(0)) };
         let admitted = self.size_signal_entry(bar, &mut order, levels, equity);
         self.submit(bar, order, admitted);
     }
@@ -123,13 +132,13 @@ impl Engine<'_> {
         self.admit_symbol(bar, order.symbol)?;
         match levels {
             AttachedLevels::Rejected(reason) => return Err(reason),
-            AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, .. }) => {
-                self.attach(order, stop_loss_px, take_profit_px);
+            AttachedLevels::Prices(levels) => {
+                order.carried = self.carried(order.symbol, order.side, &levels);
             }
         }
         let steps = self.sized_steps(bar, order.symbol, equity)?;
         let close_px = self.chart.last_close(order.symbol, bar).expect("a listed symbol has a close");
-        self.admit_opening(order.symbol, steps, close_px)?;
+        self.admit_opening(order, steps, close_px)?;
         order.size = Size::Entry(steps);
         order.asked_qty = self.step(order.symbol).value(self.against(order) + steps);
         Ok(())
@@ -137,19 +146,39 @@ impl Engine<'_> {
 
     fn decide_from_intent(&mut self, bar: usize, intent: &OrderIntent, equity: f64) {
         let symbol = intent.symbol as usize;
+        let grid = self.price_grid(symbol);
+        // 2.10: triggers adversely, limits never more aggressive than asked
+        let trigger_px = grid_px(intent.price_px, |px| grid.round_stop(intent.side, px));
+        let limit_of = |px: f64| grid_px(px, |px| grid.round_limit(intent.side, px));
+        let form = match intent.kind {
+            OrderKind::Market => Form::Market,
+            OrderKind::Limit => Form::Limit { limit_px: limit_of(intent.price_px), arrived: false },
+            OrderKind::Stop => Form::Stop { trigger_px },
+            OrderKind::StopLimit => Form::StopLimit { trigger_px, limit_px: limit_of(intent.limit_px) },
+        };
         let mut order = Order {
             id: intent.order_id,
             decided_bar: bar,
             symbol,
             side: intent.side,
+            kind: intent.kind,
+            price_px: match form {
+                Form::Market => f64::NAN,
+                Form::Limit { limit_px, .. } => limit_px,
+                Form::Stop { trigger_px } | Form::StopLimit { trigger_px, .. } => trigger_px,
+            },
+            form,
             size: Size::CloseAll,
             asked_qty: intent.qty,
             ttl_bars: intent.ttl_bars as usize,
-            stop_loss_px: None,
-            take_profit_px: None,
+            carried: self.carried(symbol, intent.side, &intent.attached),
+            post_only: intent.post_only,
+            oco_group: intent.oco_group,
             opening_refused: None,
+            filled: false,
+            opened: false,
+            own_reason: None,
         };
-        self.attach(&mut order, intent.attached.stop_loss_px, intent.attached.take_profit_px);
         let admitted =
             if intent.close_position { Ok(()) } else { self.size_intent(bar, &mut order, intent, equity) };
         self.submit(bar, order, admitted);
@@ -180,12 +209,12 @@ impl Engine<'_> {
         // 2.10: closing a whole position is always allowed; a part of it obeys the quantity filters
         let closes_whole_position = against > 0 && closing >= against;
         if opening == 0 && !closes_whole_position {
-            return self.admit_quantity(symbol, steps);
+            return self.admit_quantity(order, steps);
         }
         if opening > 0 {
             self.admit_symbol(bar, symbol)?;
             let close_px = self.chart.last_close(symbol, bar).expect("a listed symbol has a close");
-            self.admit_opening(symbol, opening, close_px)?;
+            self.admit_opening(order, opening, close_px)?;
         }
         Ok(())
     }
@@ -211,11 +240,15 @@ impl Engine<'_> {
     }
 
     /// 2.10: stop triggers buys up, sells down; limit prices buys down, sells up. The levels exit the position.
-    fn attach(&self, order: &mut Order, stop_loss_px: f64, take_profit_px: f64) {
-        let (grid, exit_side) = (self.price_grid(order.symbol), order.side.opposite());
+    fn carried(&self, symbol: usize, side: Side, levels: &Attached) -> Carried {
+        let (grid, exit_side) = (self.price_grid(symbol), side.opposite());
         let given = |px: f64| Some(px).filter(|px| !px.is_nan());
-        order.stop_loss_px = given(stop_loss_px).map(|px| grid.round_stop(exit_side, px));
-        order.take_profit_px = given(take_profit_px).map(|px| grid.round_limit(exit_side, px));
+        Carried {
+            stop_loss_px: given(levels.stop_loss_px).map(|px| grid.round_stop(exit_side, px)),
+            take_profit_px: given(levels.take_profit_px).map(|px| grid.round_limit(exit_side, px)),
+            trail_px: given(levels.trail_px),
+            activation_px: given(levels.activation_px),
+        }
     }
 
     /// 1.7: a symbol exists from its first present bar. 1.6: no new entry after too many missing bars.
@@ -244,13 +277,17 @@ impl Engine<'_> {
     }
 
     /// 2.10, LOT_SIZE and MARKET_LOT_SIZE. A quantity that rounded to nothing is below any minimum (EX-07, EX-29).
-    fn admit_quantity(&self, symbol: usize, steps: i128) -> Result<(), &'static str> {
-        let contract = self.contract(symbol);
-        let qty = Decimal::of(self.step(symbol).value(steps));
+    /// Choice: what trades as a market order obeys both, a limit and a stop-limit order LOT_SIZE alone.
+    fn admit_quantity(&self, order: &Order, steps: i128) -> Result<(), &'static str> {
+        let contract = self.contract(order.symbol);
+        let qty = Decimal::of(self.step(order.symbol).value(steps));
         if steps == 0 || qty.compare(Decimal::of(contract.min_qty)).is_lt() {
             return Err("min_qty");
         }
-        let max_qty = contract.max_qty.min(contract.market_max_qty);
+        let max_qty = match order.kind {
+            OrderKind::Market | OrderKind::Stop => contract.max_qty.min(contract.market_max_qty),
+            OrderKind::Limit | OrderKind::StopLimit => contract.max_qty,
+        };
         if max_qty.is_finite() && qty.compare(Decimal::of(max_qty)).is_gt() {
             return Err("max_qty");
         }
@@ -258,8 +295,8 @@ impl Engine<'_> {
     }
 
     /// 2.10 for an opening leg, with the reference price `C_t`.
-    fn admit_opening(&self, symbol: usize, steps: i128, close_px: f64) -> Result<(), &'static str> {
-        self.admit_quantity(symbol, steps)?;
-        if self.is_below_min_notional(symbol, steps, close_px) { Err("min_notional") } else { Ok(()) }
+    fn admit_opening(&self, order: &Order, steps: i128, close_px: f64) -> Result<(), &'static str> {
+        self.admit_quantity(order, steps)?;
+        if self.is_below_min_notional(order.symbol, steps, close_px) { Err("min_notional") } else { Ok(()) }
     }
 }

@@ -1,55 +1,20 @@
-//! The order of events in a bar (semantics 1.5). Stops and take profits are in `brackets`, fills in `booking`.
+//! The order of events in a bar (semantics 1.5). Stops and take profits of positions are in `brackets`, explicit
+//! orders in `orders` and `intrabar`, fills in `booking`.
 
 use barloom::config::plan::{EndOfRun, EnginePlan};
-use barloom::engine::api::{FillReason, NO_ORDER, OrderStatus, Side};
+use barloom::engine::api::{FillFlags, FillReason, Liquidity, NO_ORDER, OrderStatus};
 use barloom::market::Contract;
 
-use super::account::{Level, Money, Position};
+use super::account::{Money, Position};
+use super::booking::Terms;
 use super::chart::{Bar, Chart};
 use super::decimal::Grid;
+use super::orders::Order;
 use super::prices::PriceGrid;
-use super::{RefFunding, RefInput, RefOrderEnd, RefResult};
+use super::{RefFunding, RefInput, RefResult};
 
 /// 1.7: only reduce-only orders in the last half hour before a known delisting.
 const REDUCE_ONLY_BEFORE_DELISTING_MS: i64 = 30 * 60 * 1000;
-
-/// How much an order trades once it meets the market.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Size {
-    /// Closes what stands against it up to this many steps and opens the rest.
-    Steps(i128),
-    /// Reduce-only (2.11): at most this many steps of what stands against it.
-    Reduce(i128),
-    /// `close_position`: all that stands against it.
-    CloseAll,
-    /// An entry from signals (contract 4): all that stands against it, plus a new position of this many steps.
-    /// Choice: where the position was stopped out before the flip fills, only the new size is opened.
-    Entry(i128),
-}
-
-/// A market order that waits.
-#[derive(Debug, Clone)]
-pub(super) struct Order {
-    pub(super) id: u32,
-    pub(super) decided_bar: usize,
-    pub(super) symbol: usize,
-    pub(super) side: Side,
-    pub(super) size: Size,
-    pub(super) asked_qty: f64,
-    /// 0: unlimited.
-    pub(super) ttl_bars: usize,
-    pub(super) stop_loss_px: Option<f64>,
-    pub(super) take_profit_px: Option<f64>,
-    /// Why its opening leg must not execute (2.11); the closing leg still may.
-    pub(super) opening_refused: Option<&'static str>,
-}
-
-impl Order {
-    /// Reduce-only orders go before entries at the open (1.5, phase 3).
-    pub(super) fn only_reduces(&self) -> bool {
-        matches!(self.size, Size::Reduce(_) | Size::CloseAll)
-    }
-}
 
 pub(super) struct Engine<'a> {
     pub(super) input: &'a RefInput<'a>,
@@ -62,6 +27,10 @@ pub(super) struct Engine<'a> {
     pub(super) next_signal_order: u32,
     /// 2.8: steps this run already took in each symbol this bar.
     pub(super) consumed_steps: Vec<i128>,
+    /// 2.9: steps that count against the participation cap in each symbol this bar.
+    pub(super) capped_steps: Vec<i128>,
+    /// Phase 4 of 1.5: what trades now trades after the open instant.
+    pub(super) is_intrabar: bool,
     pub(super) out: RefResult,
 }
 
@@ -83,6 +52,8 @@ impl<'a> Engine<'a> {
             orders: Vec::new(),
             next_signal_order: 0,
             consumed_steps: vec![0; symbols],
+            capped_steps: vec![0; symbols],
+            is_intrabar: false,
             out: RefResult::default(),
         }
     }
@@ -91,18 +62,26 @@ impl<'a> Engine<'a> {
         for bar in self.input.run.clone() {
             // 1.5, phase 1
             self.consumed_steps.fill(0);
+            self.capped_steps.fill(0);
             self.settle_funding(bar);
             self.settle_delistings(bar);
             self.refuse_openings_before_delisting(bar);
             // 1.5, phase 3
             self.fire_carried_stops(bar);
             self.fire_take_profits_at_open(bar);
-            self.execute_market_orders(bar, true);
-            self.execute_market_orders(bar, false);
+            self.execute_at_open(bar, true);
+            self.execute_at_open(bar, false);
+            self.receive_limits(bar);
             // 1.5, phase 4
-            self.fire_brackets(bar);
+            self.is_intrabar = true;
+            for symbol in self.symbols() {
+                self.trade_inside(symbol, bar);
+            }
+            self.is_intrabar = false;
             // 1.5, phase 5
+            self.update_trails(bar);
             self.expire_orders(bar);
+            self.cancel_moved_orders(bar);
             self.settle_ended_series(bar);
             let equity = self.mark(bar);
             self.decide(bar, equity);
@@ -189,69 +168,14 @@ impl<'a> Engine<'a> {
         }
     }
 
-    // --- phase 3: market orders (stops and take profits: `brackets`) ----------------------------------------------
+    // --- phase 4: inside the bar --------------------------------------------------------------------------------
 
-    /// Phase 3, third (`exits`) and fourth: market orders at the open, by symbol id, then order id (2.13).
-    fn execute_market_orders(&mut self, bar: usize, exits: bool) {
-        let (mut due, waiting): (Vec<Order>, Vec<Order>) =
-            std::mem::take(&mut self.orders).into_iter().partition(|order| {
-                order.only_reduces() == exits && self.tradable_bar(order.symbol, bar).is_some()
-            });
-        self.orders = waiting;
-        due.sort_by_key(|order| (order.symbol, order.id));
-        for order in due {
-            self.execute(order, bar);
-        }
-    }
-
-    /// Steps of the position that stand against an order.
-    pub(super) fn against(&self, order: &Order) -> i128 {
-        self.steps_against(order.symbol, order.side)
-    }
-    pub(super) fn steps_against(&self, symbol: usize, side: Side) -> i128 {
-        let steps = self.positions[symbol].steps;
-        match side {
-            Side::Buy => (-steps).max(0),
-            Side::Sell => steps.max(0),
-        }
-    }
-
-    /// 2.3, 2.11: one fill at the open with a closing and an opening leg.
-    fn execute(&mut self, order: Order, bar: usize) {
-        let prices = self.tradable_bar(order.symbol, bar).expect("a tradable bar");
-        let against = self.against(&order);
-        let (closing, wanted) = match order.size {
-            Size::Steps(steps) => (steps.min(against), steps - steps.min(against)),
-            Size::Reduce(steps) => (steps.min(against), 0),
-            Size::CloseAll => (against, 0),
-            Size::Entry(steps) => (against, steps),
-        };
-        let mut refused = order.opening_refused;
-        if refused.is_none() && wanted > 0 && self.is_below_min_notional(order.symbol, wanted, prices.open) {
-            refused = Some("min_notional"); // 2.10: re-checked with the base price at the fill
-        }
-        let opening = if refused.is_some() { 0 } else { wanted };
-        if closing + opening == 0 {
-            match (order.only_reduces(), refused) {
-                (true, _) => self.end_order(&order, bar, OrderStatus::Cancelled, "reduce_only"),
-                (false, Some(reason)) => self.end_order(&order, bar, OrderStatus::Rejected, reason),
-                (false, None) => unreachable!("an order of no size was not admitted"),
-            }
-            return;
-        }
-        let reason = if opening > 0 { FillReason::MarketEntry } else { FillReason::MarketExit };
-        let (symbol, side, base_px) = (order.symbol, order.side, prices.open);
-        self.take(symbol, bar, Some(&prices), order.id, side, closing + opening, base_px, reason);
-        if opening > 0 {
-            // 2.12: the latest fill that increases the position sets the levels its order carries.
-            let position = &mut self.positions[symbol];
-            let level = |px: Option<f64>| px.map(|px| Level { px, set_bar: bar });
-            position.stop_loss = level(order.stop_loss_px).or(position.stop_loss);
-            position.take_profit = level(order.take_profit_px).or(position.take_profit);
-        }
-        match refused {
-            None => self.end_order(&order, bar, OrderStatus::Filled, ""),
-            Some(reason) => self.end_order(&order, bar, OrderStatus::Cancelled, reason),
+    /// 2.13: stop loss → take profit → orders → the stop of what was just opened.
+    fn trade_inside(&mut self, symbol: usize, bar: usize) {
+        let Some(prices) = self.tradable_bar(symbol, bar) else { return };
+        self.fire_bracket(symbol, bar, &prices);
+        if self.execute_intrabar(symbol, bar, &prices) {
+            self.fire_stop_after_entry(symbol, bar, &prices);
         }
     }
 
@@ -262,6 +186,25 @@ impl<'a> Engine<'a> {
         for order in std::mem::take(&mut self.orders) {
             if order.ttl_bars > 0 && order.decided_bar + order.ttl_bars <= bar {
                 self.end_order(&order, bar, OrderStatus::Expired, "ttl");
+            } else {
+                self.orders.push(order);
+            }
+        }
+    }
+
+    /// 2.9, `stale_move`: `|C_j/ref − 1| > stale_move` at the close of a present bar, `ref` being the close of the
+    /// decision; reductions stay. Choice: what the lifetime ends, it ends first.
+    fn cancel_moved_orders(&mut self, bar: usize) {
+        let limit_frac = self.plan.execution.stale_move_frac;
+        if limit_frac == 0.0 {
+            return;
+        }
+        for order in std::mem::take(&mut self.orders) {
+            let close_px = self.chart.bar(order.symbol, bar).map(|prices| prices.close);
+            let ref_px = self.chart.last_close(order.symbol, order.decided_bar);
+            let moved = close_px.zip(ref_px).is_some_and(|(c, r)| (c / r - 1.0).abs() > limit_frac);
+            if moved && !order.only_reduces() {
+                self.end_order(&order, bar, OrderStatus::Cancelled, "stale_move");
             } else {
                 self.orders.push(order);
             }
@@ -325,25 +268,19 @@ impl<'a> Engine<'a> {
             return;
         }
         for symbol in self.symbols().filter(|&s| self.positions[s].steps != 0).collect::<Vec<_>>() {
-            let steps = self.positions[symbol].steps;
-            let side = if steps > 0 { Side::Sell } else { Side::Buy };
-            let base_px = self.chart.last_close(symbol, bar).expect("a position has a close");
             let prices = self.chart.bar(symbol, bar);
-            let reason = FillReason::EndOfRun;
-            self.take(symbol, bar, prices.as_ref(), NO_ORDER, side, steps.abs(), base_px, reason);
+            let terms = Terms {
+                symbol,
+                order_id: NO_ORDER,
+                side: self.positions[symbol].exit_side(),
+                steps: self.positions[symbol].steps.abs(),
+                base_px: self.chart.last_close(symbol, bar).expect("a position has a close"),
+                reason: FillReason::EndOfRun,
+                liquidity: Liquidity::Taker,
+                limit_px: None,
+                flags: FillFlags::default(),
+            };
+            self.trade(bar, prices.as_ref(), &terms);
         }
-    }
-
-    pub(super) fn end_order(&mut self, order: &Order, bar: usize, status: OrderStatus, reason: &'static str) {
-        self.out.orders.push(RefOrderEnd {
-            order_id: order.id,
-            bar: order.decided_bar,
-            end_bar: bar,
-            symbol: order.symbol,
-            side: order.side,
-            qty: order.asked_qty,
-            status,
-            reason,
-        });
     }
 }

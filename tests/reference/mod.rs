@@ -14,11 +14,19 @@ mod brackets;
 pub(crate) mod chart;
 pub(crate) mod decimal;
 mod decisions;
+pub(crate) mod draws;
 mod engine;
+mod intrabar;
+mod margin;
+mod orders;
 pub(crate) mod prices;
+mod trails;
 
 use barloom::config::plan::EnginePlan;
-use barloom::engine::api::{Attached, AttachedLevels, FillReason, Liquidity, OrderIntent, OrderStatus, Side};
+use barloom::engine::api::{
+    Attached, AttachedLevels, FillFlags, FillReason, Liquidity, OrderIntent, OrderKind, OrderStatus, Regime,
+    Side,
+};
 use barloom::market::Market;
 use std::ops::Range;
 
@@ -80,6 +88,8 @@ pub(crate) struct RefFill {
     pub(crate) slippage_bps: f64,
     pub(crate) participation: f64,
     pub(crate) reason: FillReason,
+    pub(crate) flags: FillFlags,
+    pub(crate) regime: Option<Regime>,
     pub(crate) realized_usdt: f64,
     pub(crate) position_after: f64,
     pub(crate) avg_entry_after: f64,
@@ -93,6 +103,9 @@ pub(crate) struct RefOrderEnd {
     pub(crate) end_bar: usize,
     pub(crate) symbol: usize,
     pub(crate) side: Side,
+    pub(crate) kind: OrderKind,
+    /// Limit or trigger as rounded; `NaN` for a market order.
+    pub(crate) price: f64,
     /// As asked; `NaN` when it was refused before it was sized.
     pub(crate) qty: f64,
     pub(crate) status: OrderStatus,

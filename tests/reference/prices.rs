@@ -46,13 +46,37 @@ impl PriceGrid {
     pub(crate) fn at_or_below(&self, price: f64, level: f64) -> bool {
         self.tick.map_or(price <= level, |tick| tick.ceil(price) <= tick.ceil(level))
     }
-    /// One tick through `level` from below: `price ≥ level + tick`; without a tick: strictly above.
-    pub(crate) fn through_above(&self, price: f64, level: f64) -> bool {
-        self.tick.map_or(price > level, |tick| tick.floor(price) > tick.floor(level))
+    /// 2.4: a stop of this side is triggered where the price gets to `price`; touch, inclusive.
+    pub(crate) fn reaches_stop(&self, side: Side, price: f64, trigger_px: f64) -> bool {
+        match side {
+            Side::Buy => self.at_or_above(price, trigger_px),
+            Side::Sell => self.at_or_below(price, trigger_px),
+        }
     }
-    /// One tick through `level` from above.
-    pub(crate) fn through_below(&self, price: f64, level: f64) -> bool {
-        self.tick.map_or(price < level, |tick| tick.ceil(price) < tick.ceil(level))
+    /// 2.5: the price is at a limit of this side, or better than it.
+    pub(crate) fn reaches_limit(&self, side: Side, price: f64, limit_px: f64) -> bool {
+        match side {
+            Side::Buy => self.at_or_below(price, limit_px),
+            Side::Sell => self.at_or_above(price, limit_px),
+        }
+    }
+    /// 2.5: one tick through a limit of this side; without a tick: strictly beyond it.
+    pub(crate) fn trades_through(&self, side: Side, price: f64, limit_px: f64) -> bool {
+        match (side, self.tick) {
+            (Side::Buy, Some(tick)) => tick.ceil(price) < tick.ceil(limit_px),
+            (Side::Buy, None) => price < limit_px,
+            (Side::Sell, Some(tick)) => tick.floor(price) > tick.floor(limit_px),
+            (Side::Sell, None) => price > limit_px,
+        }
+    }
+    /// 2.7: `W ≥ p_entry + activation` (long), `≤` (short), in whole ticks; the level may lie between two of them.
+    pub(crate) fn has_come_to(&self, is_long: bool, high_water_px: f64, level_px: f64) -> bool {
+        match (is_long, self.tick) {
+            (true, Some(tick)) => tick.floor(high_water_px) >= tick.ceil(level_px),
+            (true, None) => high_water_px >= level_px,
+            (false, Some(tick)) => tick.ceil(high_water_px) <= tick.floor(level_px),
+            (false, None) => high_water_px <= level_px,
+        }
     }
 }
 
@@ -73,21 +97,20 @@ pub(crate) fn stop_touch(
     bar: &Bar,
     kappa: f64,
 ) -> Option<StopTouch> {
-    let (gapped, touched, extreme_px) = match side {
-        Side::Buy => {
-            (grid.at_or_above(bar.open, trigger_px), grid.at_or_above(bar.high, trigger_px), bar.high)
-        }
-        Side::Sell => {
-            (grid.at_or_below(bar.open, trigger_px), grid.at_or_below(bar.low, trigger_px), bar.low)
-        }
-    };
-    if gapped {
+    if grid.reaches_stop(side, bar.open, trigger_px) {
         Some(StopTouch::Gap { base_px: bar.open })
-    } else if touched {
-        Some(StopTouch::Intrabar { base_px: trigger_px + kappa * (extreme_px - trigger_px) })
+    } else if grid.reaches_stop(side, bar.worst_for_stop(side), trigger_px) {
+        Some(StopTouch::Intrabar { base_px: stop_base(side, trigger_px, bar, kappa) })
     } else {
         None
     }
+}
+
+/// 2.4: `S + κ·(X − S)`. Choice: a level beyond the whole bar on the far side (of a fill in this bar, or of its own
+/// favourable extreme) counts as the bar's extreme there, so that the base stays in the bar (4.9, I7).
+pub(crate) fn stop_base(side: Side, trigger_px: f64, bar: &Bar, kappa: f64) -> f64 {
+    let stop_px = trigger_px.max(bar.low).min(bar.high);
+    stop_px + kappa * (bar.worst_for_stop(side) - stop_px)
 }
 
 /// 2.6, adaptive: whether the path of the bar is O-H-L-C (`H−O ≤ O−L`), else O-L-H-C.
