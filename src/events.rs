@@ -20,6 +20,8 @@ pub struct SignalTile<'a> {
     pub values: Option<&'a dyn PointValues>,
     /// Explicit orders decided in this tile, sorted by `(bar, order_id)`.
     pub intents: &'a [OrderIntent],
+    /// Nothing of this trial ever carries a trailing stop, so that no water marks need be kept.
+    pub never_trails: bool,
 }
 
 /// Values a signal gives for one decision; read only at closes where an entry is decided.

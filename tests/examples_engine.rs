@@ -162,6 +162,31 @@ fn example_27_stopped_in_the_entry_bar() {
 }
 
 #[test]
-fn example_29_golden_run_reduced() {
-    example_runs::example_29_golden_run_reduced(run_orders);
+fn example_02_trailing_stop() {
+    example_runs::example_02_trailing_stop(run_orders);
+}
+
+#[test]
+fn example_03_limit_fills() {
+    example_runs::example_03_limit_fills(run_orders);
+}
+
+#[test]
+fn example_04_sl_tp_same_bar() {
+    example_runs::example_04_sl_tp_same_bar(run_orders);
+}
+
+#[test]
+fn example_06_partial_fill_ttl() {
+    example_runs::example_06_partial_fill_ttl(run_orders);
+}
+
+#[test]
+fn example_27_entry_bar() {
+    example_runs::example_27_entry_bar(run_orders);
+}
+
+#[test]
+fn example_29_golden_run() {
+    example_runs::example_29_golden_run(run_orders);
 }

@@ -290,7 +290,8 @@ impl Account {
         bars: Range<usize>,
     ) -> usize {
         let checks_every_bar = self.plan.check_invariants == CheckInvariants::EveryBar;
-        if !self.orders.is_empty() || self.levels.any() || checks_every_bar {
+        let follows = !signals.never_trails && self.book.open_positions() > 0;
+        if !self.orders.is_empty() || self.levels.any() || follows || checks_every_bar {
             return bars.start;
         }
         let mut end = bars.end.min(venue.run.end - 1);

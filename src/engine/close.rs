@@ -46,7 +46,7 @@ impl Account {
             let haircut = self.plan.execution.delist_haircut_frac;
             self.settle(bar, end.symbol, end.last_close_px, haircut, FillReason::SeriesEnd, recorder);
         }
-        if self.levels.any() {
+        if !signals.never_trails {
             self.update_trails(bar);
         }
         self.forget_bar();

@@ -216,7 +216,11 @@ impl Account {
         if let StopHit::Through { base_px } =
             stop_hit(rules, side, stop_px, before, ohlc.high, ohlc.low, overshoot)
         {
-            let (impact, reason) = (Impact::Stop, FillReason::StopLossEntryBar);
+            let reason = match self.levels.trails[lane.symbol].has_stop_loss {
+                true => FillReason::StopLossEntryBar,
+                false => FillReason::Trail,
+            };
+            let impact = Impact::Stop;
             let (flags, bound_px) = (FillFlags::STOP_RUN, f64::NAN);
             let close = TakerClose { base_px, impact, reason, flags, bound_px, capped: true };
             self.close_taker(bar, lane, close, recorder);
@@ -244,10 +248,10 @@ impl Account {
         };
         match hit {
             Hit::Stop { base_px, gapped, contested } => {
-                let reason = if lane.is_in(&self.opened) {
-                    FillReason::StopLossEntryBar
-                } else if !self.levels.trails[lane.symbol].has_stop_loss {
+                let reason = if !self.levels.trails[lane.symbol].has_stop_loss {
                     FillReason::Trail
+                } else if lane.is_in(&self.opened) {
+                    FillReason::StopLossEntryBar
                 } else if gapped {
                     FillReason::StopLossGap
                 } else {
@@ -262,7 +266,7 @@ impl Account {
             }
             // A target that was marketable when it arrived: a limit order is never filled beyond its price.
             Hit::TargetAtOpen { arrives: true } => {
-                let close = market(ohlc.open, FillReason::TakeProfitMarketable, none);
+                let close = market(ohlc.open, FillReason::TakeProfitMarketable, FillFlags::GAPPED);
                 let bound_px = if as_limit { target } else { f64::NAN };
                 self.close_taker(bar, lane, TakerClose { bound_px, ..close }, recorder);
             }
@@ -305,16 +309,14 @@ impl Account {
             Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, flags, origin };
         self.book_fill(bar, execution, recorder);
     }
-    /// Phase 5: trailing stops follow the bar; the level they give is in force from the next one (semantics 2.7).
+    /// Phase 5: water marks follow the bar from the first fill of an episode on, and trailing stops follow them; the
+    /// level they give is in force from the next bar (semantics 2.7, 2.12).
     pub(super) fn update_trails(&mut self, bar: &Bar<'_>) {
         let tradable = &bar.tile.tradable[bar.row * bar.tile.words..][..bar.tile.words];
         for (word, tradable) in tradable.iter().enumerate() {
-            for_each_bit(self.levels.trailing[word] & tradable, |bit| {
+            for_each_bit(self.book.held(word) & tradable, |bit| {
                 let lane = Lane::of_bit(word, bit);
-                let (side, steps) = self.closing(lane);
-                if steps == 0.0 {
-                    return;
-                }
+                let (side, _) = self.closing(lane);
                 let (ohlc, s) = (Ohlc::of(bar, lane.symbol), -side.sign());
                 let whole_bar = self.plan.execution.trail_source == TrailSource::Extreme
                     && !lane.is_in(&self.changed_inside);
@@ -324,8 +326,10 @@ impl Account {
                 if s * (reached - trail.water_px) > 0.0 {
                     trail.water_px = reached;
                 }
-                let stop_px = bar.venue.rules[lane.symbol].round_stop(trail.stop_px(s), side);
-                self.levels.ratchet(lane, s > 0.0, stop_px);
+                if lane.is_in(&self.levels.trailing) {
+                    let stop_px = bar.venue.rules[lane.symbol].round_stop(trail.stop_px(s), side);
+                    self.levels.ratchet(lane, s > 0.0, stop_px);
+                }
             });
         }
     }

@@ -3,6 +3,7 @@
 use super::account::{Account, Bar};
 use super::calendar::last_close_before;
 use super::fill::{Execution, Origin};
+use crate::config::plan::TrailMode;
 use crate::events::{FillFlags, FillReason, Liquidity, OrderStatus, Recorder, Side};
 use crate::execution::orders::{PendingOrder, Role, Stage};
 use crate::execution::pricing::Priced;
@@ -127,6 +128,12 @@ impl Account {
         let (low, high) = (bar.tile.row(bar.tile.low, bar.row), bar.tile.row(bar.tile.high, bar.row));
         let (below, above) = self.levels.triggers();
         barloom_kernels::account::touched(low, high, below, above, &mut self.touched);
+        if self.plan.execution.trail_mode == TrailMode::FavourableFirst {
+            // The bar itself moves these stops before they are tested.
+            for (word, trailing) in self.touched.iter_mut().zip(&self.levels.trailing) {
+                *word |= trailing;
+            }
+        }
         let tradable = &bar.tile.tradable[bar.row * bar.tile.words..][..bar.tile.words];
         for (word, tradable) in self.touched.iter_mut().zip(tradable) {
             *word &= tradable;

@@ -101,7 +101,10 @@ impl Account {
             let open = bar.px(bar.tile.open, symbol);
             self.orders.change(at, |order| order.stage = Stage::Resting);
             if bar.venue.rules[symbol].limit_reached(order.side, limit_px, open, true) {
-                self.take(bar, at, &order, &extra, Act { bound_px: limit_px, ..Act::market(open) }, recorder);
+                let gapped = order.kind == OrderKind::StopLimit;
+                let flags = FillFlags::default().with(FillFlags::GAPPED, gapped);
+                let act = Act { bound_px: limit_px, flags, ..Act::market(open) };
+                self.take(bar, at, &order, &extra, act, recorder);
             }
         }
     }
@@ -137,7 +140,7 @@ impl Account {
                 Stage::Resting => {
                     let limit_px = limit_of(&order, &extra);
                     let touches = self.touch_fills(bar, lane, u64::from(order.order_id));
-                    let best = ohlc.favourable(order.side.opposite());
+                    let best = ohlc.favourable(order.side);
                     if rules.limit_reached(order.side, limit_px, best, touches) {
                         let act = Act {
                             maker: true,
@@ -207,23 +210,28 @@ impl Account {
         };
         let rules = &bar.venue.rules[lane.symbol];
         let mut refused = order.opening_refused;
-        if refused.is_empty() && wanted > 0.0 {
-            refused = self.refusal_at_fill(bar, order, &act, rules.step.value(wanted));
+        let wanted = if refused.is_empty() { wanted } else { 0.0 };
+        if closing + wanted == 0.0 {
+            return match order.role {
+                Role::Exit => self.end_order(at, order, bar, OrderStatus::Cancelled, "reduce_only", recorder),
+                Role::Entry => self.refuse(at, order, bar, refused, recorder),
+            };
         }
-        let admitted = if refused.is_empty() { wanted } else { 0.0 };
-        let (closing_now, opening) = self.cut_by_cap(bar, lane, closing, admitted);
+        let (closing_now, mut opening) = self.cut_by_cap(bar, lane, closing, wanted);
+        let left = (closing - closing_now) + (wanted - opening);
+        if opening > 0.0 {
+            refused = self.refusal_at_fill(bar, order, &act, rules.step.value(wanted));
+            opening = if refused.is_empty() { opening } else { 0.0 };
+        }
         let steps = closing_now + opening;
         if steps == 0.0 {
-            if closing + admitted > 0.0 {
-                // Cut to nothing: the order waits for a bar with more volume.
-                return;
+            // Cut to nothing by the cap alone, the order waits for a bar with more volume.
+            if !refused.is_empty() {
+                self.refuse(at, order, bar, refused, recorder);
             }
-            let (status, reason) = match order.role {
-                Role::Exit => (OrderStatus::Cancelled, "reduce_only"),
-                Role::Entry => (OrderStatus::Rejected, refused),
-            };
-            return self.end_order(at, order, bar, status, reason, recorder);
+            return;
         }
+        self.count_legs(bar, lane, closing_now, opening);
         let qty = rules.step.value(steps);
         let (priced, liquidity) = self.priced(bar, lane, order.side, qty, &act);
         let reason = act.reason.unwrap_or(match opening > 0.0 {
@@ -232,7 +240,6 @@ impl Account {
         });
         let origin = Origin { order_id: order.order_id, tag: order.tag };
         let began = self.book.steps[lane.symbol] == 0.0 || (closing_now > 0.0 && opening > 0.0);
-        let left = (closing - closing_now) + (admitted - opening);
         let flags = act.flags.with(FillFlags::VOLUME_CAPPED, left > 0.0);
         let (side, base_px) = (order.side, act.base_px);
         let execution =
@@ -244,15 +251,28 @@ impl Account {
         if opening > 0.0 {
             self.increased_by(bar, lane, order, &act, priced.price_px, began);
         }
-        if order.extra != NO_EXTRA {
+        if order.extra != NO_EXTRA && !order.has_filled {
             self.cancel_group(bar, order, recorder);
         }
-        if left > 0.0 {
+        if !refused.is_empty() {
+            self.end_order(at, order, bar, OrderStatus::Cancelled, refused, recorder);
+        } else if left > 0.0 {
             self.keep_rest(at, left, opening > 0.0);
-            return;
+        } else {
+            self.end_order(at, order, bar, OrderStatus::Filled, "", recorder);
         }
-        let status = if refused.is_empty() { OrderStatus::Filled } else { OrderStatus::Cancelled };
-        self.end_order(at, order, bar, status, refused, recorder);
+    }
+    /// The end of an order whose opening leg may not execute and that has nothing more to close.
+    fn refuse<R: Recorder>(
+        &mut self,
+        at: usize,
+        order: &PendingOrder,
+        bar: &Bar<'_>,
+        reason: &'static str,
+        recorder: &mut R,
+    ) {
+        let status = if order.has_filled { OrderStatus::Cancelled } else { OrderStatus::Rejected };
+        self.end_order(at, order, bar, status, reason, recorder);
     }
     /// Why the opening leg must not fill at this base price; empty: it may.
     #[inline]
@@ -278,19 +298,27 @@ impl Account {
         }
         ""
     }
-    /// The parts of the two legs that the participation cap lets through now; they count against it.
+    /// The parts of the two legs that the participation cap lets through now.
     #[inline]
-    fn cut_by_cap(&mut self, bar: &Bar<'_>, lane: Lane, closing: f64, opening: f64) -> (f64, f64) {
+    fn cut_by_cap(&self, bar: &Bar<'_>, lane: Lane, closing: f64, opening: f64) -> (f64, f64) {
         if self.capped.is_empty() {
             return (closing, opening);
         }
         let left = self.cap_left(bar, lane).max(0.0);
-        let closing_now = if self.cap_covers_exits() { closing.min(left) } else { closing };
-        let counted = if self.cap_covers_exits() { closing_now } else { 0.0 };
-        // A position is not flipped before it is closed.
-        let opening = if closing_now < closing { 0.0 } else { opening.min(left - counted) };
-        self.count_against_cap(bar, lane, counted + opening);
-        (closing_now, opening)
+        if self.cap_covers_exits() {
+            let closing_now = closing.min(left);
+            (closing_now, opening.min(left - closing_now))
+        } else {
+            (closing, opening.min(left))
+        }
+    }
+    /// Counts the legs of a fill against the cap, as far as it covers them.
+    #[inline]
+    fn count_legs(&mut self, bar: &Bar<'_>, lane: Lane, closing: f64, opening: f64) {
+        if !self.capped.is_empty() {
+            let counted = if self.cap_covers_exits() { closing } else { 0.0 };
+            self.count_against_cap(bar, lane, counted + opening);
+        }
     }
     /// Price of an act for this quantity.
     #[inline]
@@ -309,6 +337,7 @@ impl Account {
     fn keep_rest(&mut self, at: usize, steps: f64, opened: bool) {
         self.orders.change(at, |rest| {
             rest.steps = steps;
+            rest.has_filled = true;
             rest.closes_opposite &= rest.role == Role::Exit;
             rest.has_opened |= opened;
         });

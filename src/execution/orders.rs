@@ -57,6 +57,8 @@ pub struct PendingOrder {
     pub closes_opposite: bool,
     /// Its opening leg has begun to fill, so that its minimums are not tested again.
     pub has_opened: bool,
+    /// A part of it has filled.
+    pub has_filled: bool,
     /// Executed, expired or cancelled; taken out at the next compaction.
     pub ended: bool,
     /// Quantity in steps that is left: of the whole order, or of the opening leg where `closes_opposite`.
@@ -119,6 +121,7 @@ impl PendingOrder {
             stage: Stage::Market,
             closes_opposite: false,
             has_opened: false,
+            has_filled: false,
             ended: false,
             steps: 0.0,
             qty: f64::NAN,

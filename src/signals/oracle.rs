@@ -122,6 +122,7 @@ impl SignalSource for Oracle {
             short_exit: mask(SHORT_EXIT),
             values: None,
             intents: &[],
+            never_trails: true,
         }
     }
 }

@@ -82,6 +82,7 @@ impl SignalSource for SignalTable {
             short_exit: mask(2),
             values: self.has_values.then_some(self as &dyn PointValues),
             intents: &[],
+            never_trails: true,
         }
     }
 }

@@ -211,6 +211,7 @@ impl SignalSource for RuleProgram {
             short_exit: mask(masks.short_exit),
             values: has_distances.then_some(distances as &dyn PointValues),
             intents: &[],
+            never_trails: true,
         }
     }
 }
