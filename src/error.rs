@@ -71,7 +71,8 @@ impl fmt::Display for BadInput {
             sep = ", ";
         }
         if let Some(key) = &self.key {
-            write!(f, "{sep}`{key}`")?;
+            // A key may be a column or a symbol of the user's.
+            write!(f, "{sep}`{}`", one_line(key))?;
             sep = ", ";
         }
         if !sep.is_empty() {

@@ -28,6 +28,10 @@ pub struct SignalTile<'a> {
 pub trait PointValues {
     /// Stop loss, take profit and trailing stop of an entry decided at `row` of the tile.
     fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels;
+    /// How an entry decided at `row` of the tile asks for its price. The order lives `execution.entry_ttl_bars`.
+    fn entry_order(&self, _tile: &Tile<'_>, _row: usize, _symbol: usize, _side: Side) -> EntryOrder {
+        EntryOrder::Market
+    }
     /// Tag of the signal at `row` of the tile: an index into the run's tag table, or [`NO_TAG`].
     fn tag(&self, _tile: &Tile<'_>, _row: usize, _symbol: usize) -> u32 {
         NO_TAG
@@ -60,6 +64,15 @@ impl Attached {
     pub fn any(&self) -> bool {
         !self.stop_loss_px.is_nan() || !self.take_profit_px.is_nan() || !self.trail_px.is_nan()
     }
+}
+
+/// How an entry that comes from masks is ordered.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum EntryOrder {
+    /// At the next open.
+    Market,
+    /// A limit order at this price, USDT, positive; not post-only. Of a flip it is the one order with both legs.
+    Limit(f64),
 }
 
 /// What a signal says about the levels of an entry.

@@ -287,6 +287,7 @@ fn features_that_do_not_exist_are_refused() {
         ("risk.max_gross", "3.0", "0.0: the gross cap is"),
         ("risk.max_net", "3.0", "0.0: the net cap is"),
         ("risk.max_positions", "5", "0: the position cap is"),
+        ("risk.max_position_notional", "1000.0", "0.0: the position limit is"),
         ("liquidity_regimes.enabled", "true", "false: the liquidity regime filter is"),
     ] {
         let (table, name) = key.rsplit_once('.').unwrap();
@@ -328,6 +329,28 @@ fn what_is_off_may_be_tuned_and_what_exists_may_be_chosen() {
         let loaded = set(&[(key, value)]).unwrap_or_else(|e| panic!("{key} = {value}: {e}"));
         loaded.spec.plan().unwrap();
     }
+}
+
+/// Table, then tier, then the plain fees; the discount is on all of them.
+#[test]
+fn a_tier_stands_in_for_the_plain_fees() {
+    let fees = |pairs: &[(&str, &str)]| {
+        let loaded = set(pairs).unwrap();
+        let plan = loaded.spec.plan().unwrap();
+        (plan.maker_fee_frac, plan.taker_fee_frac, loaded.warnings)
+    };
+    assert_eq!(fees(&[]), (2e-4, 5e-4, vec![]));
+    assert_eq!(fees(&[("general.fee_tier", "0")]), (2e-4, 5e-4, vec![]));
+    assert_eq!(fees(&[("general.fee_tier", "9")]), (0.0, 1.7 / 1e4, vec![]));
+    let discounted = fees(&[("general.maker_fee_bps", "-1"), ("general.bnb_discount", "true")]);
+    assert_eq!(discounted, (-1e-4, 5e-4 * 0.9, vec![]));
+    let (maker, taker, warnings) = fees(&[("general.fee_tier", "3"), ("general.taker_fee_bps", "4")]);
+    assert_eq!((maker, taker), (1.2 / 1e4, 3.2 / 1e4));
+    assert_eq!(warnings, ["`general.taker_fee_bps` is not read: general.fee_tier sets the fees"]);
+    assert_eq!(
+        fault("[general]\nfee_tier = 10\n"),
+        "`general.fee_tier`: found 10; expected a whole number from -1 to 9 (tier)"
+    );
 }
 
 #[test]

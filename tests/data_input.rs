@@ -191,6 +191,48 @@ fn fallbacks_and_ignored_files_are_warnings_that_name_the_symbols() {
     assert!(alone.warnings.iter().all(|line| !line.contains("AUSDT")), "{:?}", alone.warnings);
 }
 
+/// A changing interval and a change of brackets, as they were known at the time; the second call reads the store.
+#[test]
+fn intervals_and_dated_brackets_reach_the_market() {
+    let rates = "0.0001\n2021-06-01 00:15:00.004+00:00,0.0002\n2021-06-01 00:20:00+00:00,0.0003\n";
+    let table = |from: &str, rate: f64| {
+        format!(
+            r#"{{"symbol":"GOODUSDT","valid_from":"{from}","brackets":[{{"notionalFloor":0,"notionalCap":5,
+            "maintMarginRatio":{rate},"cum":0,"initialLeverage":5}}]}}"#
+        )
+    };
+    let brackets =
+        format!("[{},{}]", table("2021-06-01 00:30:00Z", 0.02), table("2021-06-01 00:15:00Z", 0.01));
+    let given = "ts,funding_rate,interval_hours\n2021-06-01 00:00:00Z,0.1,4\n2021-06-01 00:15:00Z,0.1,\n";
+    let dir = dir(&[
+        ("GOODUSDT_funding.csv", &format!("ts,funding_rate\n2021-06-01 00:00:00+00:00,{rates}")),
+        ("BUSDT_15m.csv", &format!("{HEADER}{}", GOOD.concat())),
+        ("BUSDT_funding.csv", given),
+        ("brackets.json", &brackets),
+    ]);
+    for _ in 0..2 {
+        let market = open(dir.path(), &[], &LoadOptions::default()).unwrap();
+        let intervals = |symbol: u32| -> Vec<(u32, i64)> {
+            let records = market.funding.records.iter().filter(|record| record.symbol == symbol);
+            records.map(|record| (record.bar, record.interval_ms / 60_000)).collect()
+        };
+        assert_eq!(intervals(0), [(0, 240), (1, 15)]);
+        assert_eq!(intervals(1), [(0, 0), (1, 15), (2, 5)]);
+        let good = &market.symbols[1];
+        let rate = |bar: usize| {
+            good.brackets_at(market.grid.open_ms(bar)).map(|table| table.brackets[0].maintenance_frac)
+        };
+        assert_eq!([0, 1, 2].map(rate), [Some(0.01), Some(0.01), Some(0.02)]);
+        assert_eq!(market.symbols[0].brackets_at(0), None);
+        for line in [
+            "margin brackets begin after the first bar: GOODUSDT (the first table holds before)",
+            "funding times inside a bar, settled at the next open: GOODUSDT 1",
+        ] {
+            assert!(market.warnings.iter().any(|warning| warning == line), "{:?}", market.warnings);
+        }
+    }
+}
+
 #[test]
 fn columns_in_any_order_quoted_and_close_stamps() {
     let text = "\"Volume\",\"close\",low,high,open,ts\r\n5,11,9,12,10,\"2021-06-01 00:14:59.999+00:00\"\r\n\
@@ -251,5 +293,8 @@ fn memory_is_checked_like_files() {
         initial_leverage: 5.0,
     };
     brackets.brackets = vec![BracketTable { valid_from_ms: None, brackets: vec![bracket] }];
+    let mut twice = brackets.clone();
+    twice.brackets = vec![BracketTable::fallback(5.0), BracketTable::fallback(6.0)];
+    assert!(message(vec![twice]).contains("`A valid_from`: found two tables for the same time"));
     assert!(message(vec![brackets]).contains("`A bracket 1 notionalFloor`"));
 }

@@ -77,6 +77,7 @@ impl<'a> Masks<'a> {
             short_exit: Some(&self.short_exit[rows]),
             values: Some(&self.levels),
             intents,
+            never_trails: false,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Number, Value};
 
 use super::spec::AxisSpec;
-use super::{axes, forms};
+use super::{axes, fees, forms};
 use crate::error::{BadInput, nearest};
 use crate::{Error, Result};
 
@@ -45,6 +45,8 @@ pub(super) enum Kind {
     Choice(Vec<String>),
     TextList,
     ChoiceList(Vec<String>),
+    /// Dated fees.
+    FeeTable,
     /// Name → number.
     Params,
     /// Name → list or range; whether `step` may be left out.
@@ -93,6 +95,7 @@ impl KeyInfo {
             }
             Kind::TextList => text_list(value, |text| !text.trim().is_empty()),
             Kind::ChoiceList(choices) => text_list(value, |text| choices.iter().any(|c| c == text)),
+            Kind::FeeTable => Some(fees::judge_table(&self.key, value)?),
             Kind::Params => return self.judge_params(value),
             Kind::Axes { random } => return self.judge_axes(value, *random),
         };
@@ -171,6 +174,7 @@ impl KeyInfo {
             Kind::Choice(choices) => one_of(&quoted(choices)),
             Kind::TextList => "a list of different names, such as [\"BTCUSDT\"]".into(),
             Kind::ChoiceList(choices) => format!("a list of {}, each once", one_of(&quoted(choices))),
+            Kind::FeeTable => fees::EXPECTED.into(),
             Kind::Params => "a table of name = number".into(),
             Kind::Axes { .. } => "a table of name = [values] or {from, to, step}".into(),
         }
@@ -204,6 +208,7 @@ impl KeyInfo {
 impl Kind {
     fn read(key: &str, leaf: &Value) -> Self {
         match key {
+            "general.fee_table" => return Self::FeeTable,
             "signals.params" => return Self::Params,
             "sweep.grid" => return Self::Axes { random: false },
             "sweep.random.ranges" => return Self::Axes { random: true },

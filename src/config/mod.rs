@@ -3,11 +3,13 @@
 //! A config file names only what differs from [`Spec::default`]. [`load`] reads it, holds every key against the key
 //! table ([`schema`] is that table in public) and returns a [`Spec`]; [`Spec::plan`] turns it into the
 //! [`plan::EnginePlan`] that the engine runs. A key that asks for a feature this version lacks is refused, never
-//! ignored. This room must not know the market, the engine or what a rule expression means.
+//! ignored. This room must not know the engine or what a rule expression means, and of the market only how a stamp is
+//! written.
 //!
 //! Read next: [`spec`] for the keys and their defaults, `judge` for how a value is judged, [`plan`] for the result.
 
 mod axes;
+mod fees;
 mod forms;
 mod judge;
 mod keys;

@@ -40,6 +40,8 @@ pub struct EnginePlan {
     pub margin: Option<MarginPlan>,
     /// Fees by date, oldest first; before the first row and without rows the two rates above.
     pub fee_table: Vec<FeeRow>,
+    /// Largest notional of a symbol's position after an opening, USDT; 0: off.
+    pub max_position_notional_usdt: f64,
     /// Seed of what is drawn: fills by chance.
     pub seed: u64,
     /// How often the accounting invariants of semantics 4.9 are checked.

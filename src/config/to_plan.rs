@@ -10,8 +10,8 @@ use super::plan::{
     MarginGuard, MarginPlan, RegimePlan, Seasonality, Sizing, Slippage,
 };
 use super::spec::{
-    FundingBoundarySpec, LimitRuleSpec, LiquidityRegimesSpec, MarkSource, ProfileSpec, SignalKind,
-    SizingMethod, Spec,
+    FundingBoundarySpec, GeneralSpec, LimitRuleSpec, LiquidityRegimesSpec, MarkSource, ProfileSpec,
+    SignalKind, SizingMethod, Spec,
 };
 use crate::Result;
 use crate::error::{BadInput, nearest};
@@ -29,10 +29,11 @@ impl Spec {
     pub fn plan(&self) -> Result<EnginePlan> {
         self.check()?;
         let (costs, execution) = (&self.slippage_costs, &self.execution);
+        let (maker_fee_frac, taker_fee_frac) = self.general.fee_fracs();
         Ok(EnginePlan {
             initial_capital_usdt: self.general.initial_capital,
-            maker_fee_frac: frac(self.general.maker_fee_bps),
-            taker_fee_frac: frac(self.general.taker_fee_bps),
+            maker_fee_frac,
+            taker_fee_frac,
             use_mark: self.general.mark_source == MarkSource::Mark,
             sizing: self.sizing_plan()?,
             sizing_equity: self.sizing.sizing_equity,
@@ -85,7 +86,8 @@ impl Spec {
             liquidity: self.liquidity_regimes.plan(),
             max_stale_bars: self.universe.max_stale_bars,
             margin: self.margin_plan(),
-            fee_table: Vec::new(),
+            fee_table: self.general.fee_rows(),
+            max_position_notional_usdt: self.risk.max_position_notional,
             seed: self.general.seed,
             check_invariants: self.general.check_invariants,
         })
@@ -244,6 +246,15 @@ impl Spec {
         let mut warnings = Vec::new();
         if let (Some((key, _)), true) = (rules.first(), kind != SignalKind::Rules) {
             warnings.push(format!("`signals.{key}` is not read: signals.kind is not \"rules\""));
+        }
+        let (general, plain) = (&self.general, GeneralSpec::default());
+        for (key, value, default) in [
+            ("maker_fee_bps", general.maker_fee_bps, plain.maker_fee_bps),
+            ("taker_fee_bps", general.taker_fee_bps, plain.taker_fee_bps),
+        ] {
+            if general.fee_tier >= 0 && value != default {
+                warnings.push(format!("`general.{key}` is not read: general.fee_tier sets the fees"));
+            }
         }
         if !self.signals.path.is_empty() && matches!(kind, SignalKind::Oracle | SignalKind::Rules) {
             warnings

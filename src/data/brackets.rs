@@ -45,13 +45,8 @@ pub(crate) fn parse_brackets(path: &Path, bytes: &[u8]) -> Result<BracketsBySymb
     for (symbol, tables) in &mut by_symbol {
         if let Ok(list) = tables {
             list.sort_by_key(|table| table.valid_from_ms);
-            if list.windows(2).any(|pair| pair[0].valid_from_ms == pair[1].valid_from_ms) {
-                *tables = Err(BadInput::expected("one table for each `valid_from`")
-                    .file(path)
-                    .key(format!("{symbol} valid_from"))
-                    .found("two tables for the same time")
-                    .fix(FILE_FIX)
-                    .into());
+            if let Err(fault) = verify_dates(symbol, list) {
+                *tables = Err((*fault).file(path).fix(FILE_FIX).into());
             }
         }
     }
@@ -104,7 +99,18 @@ fn name(symbol: &str, index: usize, key: &str) -> String {
     format!("{symbol} bracket {} {key}", index + 1)
 }
 
-/// Checks that brackets join without gaps and that `cum_k = cum_{k-1} + floor_k·(m_k − m_{k-1})`.
+/// Checks that of the tables of a symbol, oldest first, no two hold from the same time.
+pub(crate) fn verify_dates(symbol: &str, tables: &[BracketTable]) -> Verified<()> {
+    if tables.windows(2).all(|pair| pair[0].valid_from_ms < pair[1].valid_from_ms) {
+        return Ok(());
+    }
+    Err(BadInput::expected("one table for each `valid_from`")
+        .key(format!("{symbol} valid_from"))
+        .found("two tables for the same time")
+        .into())
+}
+
+/// Checks that brackets join without gaps, that rates do not fall nor leverages rise, and that `cum_k = cum_{k-1} + floor_k·(m_k − m_{k-1})`.
 pub(crate) fn verify(symbol: &str, table: &BracketTable) -> Verified<()> {
     if table.brackets.is_empty() {
         return Err(BadInput::expected("at least one bracket")
@@ -112,7 +118,7 @@ pub(crate) fn verify(symbol: &str, table: &BracketTable) -> Verified<()> {
             .found("an empty list")
             .into());
     }
-    let (mut floor, mut rate, mut cum) = (0.0, 0.0, 0.0);
+    let (mut floor, mut rate, mut cum, mut leverage) = (0.0, 0.0, 0.0, f64::INFINITY);
     for (index, bracket) in table.brackets.iter().enumerate() {
         let bad = |key: &str, found: f64, expected: String| {
             let name = name(symbol, index, key);
@@ -139,7 +145,11 @@ pub(crate) fn verify(symbol: &str, table: &BracketTable) -> Verified<()> {
         if !(bracket.initial_leverage >= 1.0 && bracket.initial_leverage.is_finite()) {
             return bad("initialLeverage", bracket.initial_leverage, "1 or more".to_owned());
         }
-        (floor, rate) = (bracket.cap_usdt, m);
+        if bracket.initial_leverage > leverage {
+            let expected = format!("at most {leverage}, the leverage of the bracket before");
+            return bad("initialLeverage", bracket.initial_leverage, expected);
+        }
+        (floor, rate, leverage) = (bracket.cap_usdt, m, bracket.initial_leverage);
     }
     Ok(())
 }
@@ -171,6 +181,16 @@ mod tests {
             ("250000,", "240000,", "`X bracket 3 notionalFloor`: found 250000; expected 240000"),
             ("0.005", "0.003", "`X bracket 2 maintMarginRatio`"),
             (r#""initialLeverage":100"#, r#""initialLeverage":0"#, "`X bracket 2 initialLeverage`"),
+            (
+                r#""initialLeverage":100"#,
+                r#""initialLeverage":126"#,
+                "`X bracket 2 initialLeverage`: found 126; expected at most 125",
+            ),
+            (
+                r#""initialLeverage":100"#,
+                r#""initialLeverage":49"#,
+                "`X bracket 3 initialLeverage`: found 50; expected at most 49",
+            ),
             (r#""cum":"50.0","#, "", "`X bracket 2 cum`: found nothing"),
         ] {
             let fault = parse(&json(&good.replace(from, to)))["X"].clone().unwrap_err().to_string();

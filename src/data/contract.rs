@@ -37,7 +37,7 @@ pub(crate) fn parse_contract(path: &Path, bytes: &[u8], symbol: &str) -> Result<
     {
         return Err(file.bad("symbol", quote(name.as_bytes()), format!("`{symbol}`, as in the file's name")));
     }
-    let rules = if value.get("filters").is_some() { file.exchange_rules()? } else { file.own_rules()? };
+    let rules = if file.is_exchange() { file.exchange_rules()? } else { file.own_rules()? };
     rules.into_contract(&file)
 }
 
@@ -72,10 +72,22 @@ impl Rules {
             let found = stamp::format_ms(delisted);
             return Err(file.bad("delisted_at", found, "a time after the listing"));
         }
+        if let Some(fee) = self.liquidation_fee.filter(|&fee| fee > 1.0) {
+            let key = if file.is_exchange() { "liquidationFee" } else { "liquidation_fee" };
+            return Err(file.bad(key, fee.to_string(), "a fraction from 0 to 1, such as 0.0125"));
+        }
         // An exchange writes 0 for "no such rule".
         let given = |rule: Option<f64>| rule.filter(|&value| value > 0.0);
         let default = Contract::default();
         let max_qty = given(self.max_qty).unwrap_or(f64::INFINITY);
+        if let Some(min_qty) = self.min_qty.filter(|&min_qty| min_qty > max_qty) {
+            let key = if file.is_exchange() { "LOT_SIZE.minQty" } else { "min_qty" };
+            return Err(file.bad(
+                key,
+                min_qty.to_string(),
+                format!("at most the largest quantity, {max_qty}"),
+            ));
+        }
         Ok(ContractFile {
             contract: Contract {
                 tick: given(self.tick).map(StepGrid::new),
@@ -102,6 +114,11 @@ struct Fields<'a> {
 impl Fields<'_> {
     fn bad(&self, key: &str, found: impl Into<String>, expected: impl Into<String>) -> Error {
         BadInput::expected(expected).file(self.path).key(key).found(found).fix(FILE_FIX).into()
+    }
+
+    /// Whether it is the exchange's own symbol object.
+    fn is_exchange(&self) -> bool {
+        self.value.get("filters").is_some()
     }
 
     fn own_rules(&self) -> Result<Rules> {
@@ -227,6 +244,8 @@ mod tests {
         for (text, message) in [
             (r#"{"tick_size":"big"}"#, "`tick_size`: found \"big\""),
             (r#"{"max_qty":-1}"#, "`max_qty`: found -1"),
+            (r#"{"liquidation_fee":1.25}"#, "`liquidation_fee`: found 1.25; expected a fraction from 0 to 1"),
+            (r#"{"min_qty":3,"max_qty":2}"#, "`min_qty`: found 3; expected at most the largest quantity, 2"),
             (r#"{"symbol":"Y"}"#, "`symbol`: found `Y`; expected `X`"),
             (r#"{"listed_at":"yesterday"}"#, "`listed_at`"),
             (r#"{"listed_at":1654041600000,"delisted_at":1622505600000}"#, "`delisted_at`"),

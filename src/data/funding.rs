@@ -13,14 +13,20 @@ use crate::error::Result;
 
 const COLUMNS: Columns = Columns {
     required: &["funding_rate"],
-    optional: &["mark_price"],
-    unread: &["interval_hours"],
+    optional: &["mark_price", "interval_hours"],
+    unread: &[],
     words: None,
     exactly_one_optional: false,
 };
 const MINUTE_US: i64 = 60_000_000;
 /// Largest distance to a whole minute that is jitter.
 const JITTER_US: i64 = 5_000_000;
+const HOUR_MS: i64 = 3_600_000;
+/// Longest interval a record may give, hours.
+const MAX_INTERVAL_HOURS: f64 = 24.0;
+/// Longest time between two records that is taken for an interval; beyond it a record is missing. No exchange whose
+/// files lack the interval settles less often.
+const MAX_INFERRED_MS: i64 = 8 * HOUR_MS;
 
 /// One record as the source gives it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +36,8 @@ pub(crate) struct FundingRow {
     pub(crate) rate_frac: f64,
     /// Mark price of the record; `NaN`: none.
     pub(crate) mark_px: f64,
+    /// Its interval, else the time since the record before; 0: unknown.
+    pub(crate) interval_ms: i64,
 }
 
 /// Takes records in time order.
@@ -43,13 +51,17 @@ pub(crate) struct FundingSink {
 impl FundingSink {
     /// Checks a record and appends it.
     pub(crate) fn push(&mut self, row: &Row) -> std::result::Result<(), Fault> {
-        let [rate_frac, mark_px, ..] = row.values;
+        let [rate_frac, mark_px, interval_hours, ..] = row.values;
         if !rate_frac.is_finite() {
             let found = if rate_frac.is_nan() { "nothing or NaN".to_owned() } else { rate_frac.to_string() };
             return Err(Fault::new("funding_rate", found, "a rate as a fraction"));
         }
         if !(mark_px.is_nan() || (mark_px > 0.0 && mark_px.is_finite())) {
             return Err(Fault::new("mark_price", mark_px.to_string(), "a price above 0, or nothing"));
+        }
+        if !(interval_hours.is_nan() || (interval_hours > 0.0 && interval_hours <= MAX_INTERVAL_HOURS)) {
+            let expected = format!("hours above 0, at most {MAX_INTERVAL_HOURS}, or nothing");
+            return Err(Fault::new("interval_hours", interval_hours.to_string(), expected));
         }
         let minute_us = (row.stamp.us + MINUTE_US / 2).div_euclid(MINUTE_US) * MINUTE_US;
         if (row.stamp.us - minute_us).abs() > JITTER_US {
@@ -67,8 +79,20 @@ impl FundingSink {
                 Fault::new("ts", format!("{this} after {}", stamp::format_ms(last)), "ascending stamps")
             });
         }
-        self.rows.push(FundingRow { time_ms, rate_frac, mark_px });
+        let interval_ms = if interval_hours.is_nan() {
+            self.time_since_last(time_ms)
+        } else {
+            (interval_hours * HOUR_MS as f64).round() as i64
+        };
+        self.rows.push(FundingRow { time_ms, rate_frac, mark_px, interval_ms });
         Ok(())
+    }
+
+    /// The interval where no column gives it. Over a gap in the records the interval before it is the last known one.
+    fn time_since_last(&self, time_ms: i64) -> i64 {
+        let Some(last) = self.rows.last() else { return 0 };
+        let since_ms = time_ms - last.time_ms;
+        if since_ms <= MAX_INFERRED_MS { since_ms } else { last.interval_ms }
     }
 }
 
@@ -93,6 +117,8 @@ pub(crate) struct Settlement {
     pub(crate) rate_frac: f64,
     /// `M(τ)`: the record's mark, else the bar's open, else the last close.
     pub(crate) mark_px: f64,
+    /// Time to the next settlement as far as known; 0: unknown.
+    pub(crate) interval_ms: i64,
 }
 
 /// Records that are settled, and counts of the odd ones.
@@ -134,7 +160,8 @@ pub(crate) fn settle(
             // The first bar opens at or before the settlement, so one lies behind.
             bars.values[CLOSE][next - 1]
         };
-        settled.list.push(Settlement { time_ms: row.time_ms, open_ms, rate_frac: row.rate_frac, mark_px });
+        let FundingRow { time_ms, rate_frac, interval_ms, .. } = *row;
+        settled.list.push(Settlement { time_ms, open_ms, rate_frac, mark_px, interval_ms });
     }
     settled
 }
@@ -145,7 +172,6 @@ mod tests {
     use super::super::table::MAX_VALUES;
     use super::*;
 
-    const HOUR_MS: i64 = 3_600_000;
     const START_MS: i64 = 1_700_006_400_000;
 
     fn row(us: i64, rate: f64, mark: f64) -> Row {
@@ -172,6 +198,57 @@ mod tests {
     }
 
     #[test]
+    fn the_interval_is_the_columns_or_the_time_since_the_last_record() {
+        let mut sink = FundingSink::default();
+        // Hours since the start, and the column: blank, a gap of two records, a change to hourly, the column's word.
+        let nan = f64::NAN;
+        for (hours, interval) in
+            [(0, nan), (8, nan), (24, nan), (32, nan), (33, nan), (34, 4.0), (60, nan), (61, 0.25)]
+        {
+            let mut row = row((START_MS + hours * HOUR_MS) * 1000, 1e-4, nan);
+            row.values[2] = interval;
+            sink.push(&row).unwrap();
+        }
+        let hours: Vec<f64> = sink.rows.iter().map(|row| row.interval_ms as f64 / HOUR_MS as f64).collect();
+        assert_eq!(hours, [0.0, 8.0, 8.0, 8.0, 1.0, 4.0, 4.0, 0.25]);
+        for interval in [0.0, -8.0, 24.5, f64::INFINITY] {
+            let mut row = row((START_MS + 99 * HOUR_MS) * 1000, 1e-4, nan);
+            row.values[2] = interval;
+            assert_eq!(sink.push(&row).unwrap_err().key, "interval_hours");
+        }
+    }
+
+    /// Stamps and intervals of an exchange, where they are at hand.
+    #[test]
+    #[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+    fn real_jitter_is_snapped_and_a_real_change_of_interval_is_seen() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let dirty = ["../shared/data/dirty", "../../shared/data/dirty"].map(|path| root.join(path));
+        let Some(dirty) = dirty.iter().find(|path| path.is_dir()) else {
+            return println!("skipped: no real data here");
+        };
+        let read = |name: &str| {
+            let text = std::fs::read_to_string(dirty.join(name)).unwrap();
+            let stamps = text.lines().skip(1).filter_map(|line| line.split(',').next()?.parse().ok());
+            let raw: Vec<i64> = stamps.collect();
+            let text = text.replacen("fundingTime,fundingRate", "ts,funding_rate", 1);
+            let (sink, notes) =
+                read_funding(Path::new(name), &Bytes::from(text), Format::Csv, OnBadRow::Error).unwrap();
+            assert_eq!((sink.quarantined, notes.rows as usize, sink.rows.len()), (0, raw.len(), raw.len()));
+            (sink.rows, raw)
+        };
+        let (rows, raw) = read("funding_jitter_BTCUSDT_2024-05_2024-07.csv");
+        assert!(rows.iter().all(|row| row.time_ms % (8 * HOUR_MS) == 0));
+        assert!(raw.iter().any(|ms| ms % 60_000 != 0), "the file has jitter to snap");
+        assert!(rows[1..].iter().all(|row| row.interval_ms == 8 * HOUR_MS));
+        let (rows, _) = read("funding_interval_change_LAYERUSDT.csv");
+        let mut hours: Vec<i64> = rows[1..].iter().map(|row| row.interval_ms / HOUR_MS).collect();
+        assert!(rows.windows(2).all(|pair| pair[1].interval_ms == pair[1].time_ms - pair[0].time_ms));
+        hours.dedup();
+        assert_eq!(hours, [4, 1]);
+    }
+
+    #[test]
     fn mark_is_the_records_else_the_open_else_the_last_close() {
         let mut bars = BarColumns { ts_ms: vec![START_MS, START_MS + 2 * HOUR_MS], ..BarColumns::default() };
         bars.values[OPEN] = vec![10.0, 30.0];
@@ -180,6 +257,7 @@ mod tests {
             time_ms: START_MS + hours_q * HOUR_MS / 4,
             rate_frac: 0.01,
             mark_px,
+            interval_ms: 0,
         };
         let nan = f64::NAN;
         let rows = [

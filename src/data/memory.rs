@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::bars::{BarColumns, BarRules, BarSink};
-use super::brackets::verify;
+use super::brackets::{verify, verify_dates};
 use super::build::{Built, BuiltSymbol, symbol_digest};
 use super::funding::{FundingSink, settle};
 use super::liquidity::LiquidityColumns;
@@ -80,7 +80,8 @@ pub fn market_from_memory(bar_ms: i64, symbols: Vec<MemorySymbol>) -> Result<Mar
 }
 
 fn check(symbol: MemorySymbol, options: &LoadOptions) -> Result<BuiltSymbol> {
-    let MemorySymbol { name, contract, brackets, bars, funding } = symbol;
+    let MemorySymbol { name, contract, mut brackets, bars, funding } = symbol;
+    brackets.sort_by_key(|table| table.valid_from_ms);
     let rules = BarRules { step_ms: options.bar_ms, ts_kind: TsKind::Open, on_bad_row: OnBadRow::Error };
     let mut sink = BarSink::new(rules);
     sink.reserve(bars.len());
@@ -110,6 +111,7 @@ fn check(symbol: MemorySymbol, options: &LoadOptions) -> Result<BuiltSymbol> {
     for table in &brackets {
         verify(&name, table).map_err(Error::BadInput)?;
     }
+    verify_dates(&name, &brackets).map_err(Error::BadInput)?;
     let mut records = FundingSink::default();
     for (row, &(time_ms, rate, mark)) in funding.iter().enumerate() {
         let mut values = [f64::NAN; MAX_VALUES];

@@ -7,8 +7,8 @@ use super::account::{Account, Bar, for_each_bit};
 use super::calendar::last_close_before;
 use super::fill::{Impact, TakerClose};
 use crate::events::{
-    AttachedLevels, FillFlags, FillReason, NO_GROUP, OrderIntent, OrderKind, OrderStatus, Recorder, Regime,
-    Side, SignalTile,
+    AttachedLevels, EntryOrder, FillFlags, FillReason, NO_GROUP, OrderIntent, OrderKind, OrderStatus,
+    Recorder, Regime, Side, SignalTile,
 };
 use crate::execution::orders::{Extra, PendingOrder, Role, Stage};
 use crate::portfolio::Lane;
@@ -248,6 +248,11 @@ impl Account {
             None => Ok(()),
             Some(values) => {
                 order.tag = values.tag(bar.tile, bar.row, lane.symbol);
+                if let EntryOrder::Limit(limit_px) = values.entry_order(bar.tile, bar.row, lane.symbol, side)
+                {
+                    (order.kind, order.stage) = (OrderKind::Limit, Stage::Arriving);
+                    extra.price_px = bar.venue.rules[lane.symbol].round_limit(limit_px, side);
+                }
                 match values.attached_levels(bar.tile, bar.row, lane.symbol, side) {
                     AttachedLevels::Rejected(reason) => Err(reason),
                     AttachedLevels::Prices(levels) => {

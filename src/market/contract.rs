@@ -139,9 +139,77 @@ pub struct BracketTable {
     pub brackets: Vec<Bracket>,
 }
 
+impl BracketTable {
+    /// Maintenance rate of a symbol without brackets (contract section 2).
+    pub const FALLBACK_MAINTENANCE_FRAC: f64 = 0.025;
+
+    /// The one bracket of a symbol that has none: 2.5 % maintenance whatever the notional, leverage `max_leverage`.
+    pub fn fallback(max_leverage: f64) -> Self {
+        let whole = Bracket {
+            floor_usdt: 0.0,
+            cap_usdt: f64::INFINITY,
+            maintenance_frac: Self::FALLBACK_MAINTENANCE_FRAC,
+            cum_usdt: 0.0,
+            initial_leverage: max_leverage,
+        };
+        Self { valid_from_ms: None, brackets: vec![whole] }
+    }
+
+    /// The bracket of a notional: `(floor, cap]`, the first from 0 on, the last without end.
+    pub fn bracket_of(&self, notional_usdt: f64) -> &Bracket {
+        let index = self.brackets.partition_point(|bracket| bracket.cap_usdt < notional_usdt);
+        &self.brackets[index.min(self.brackets.len() - 1)]
+    }
+
+    /// `MM = N·m_k − cum_k` of a notional, USDT.
+    pub fn maintenance_usdt(&self, notional_usdt: f64) -> f64 {
+        let bracket = self.bracket_of(notional_usdt);
+        notional_usdt * bracket.maintenance_frac - bracket.cum_usdt
+    }
+
+    /// Notional beyond which nothing opens, USDT: the last bracket's cap.
+    pub fn cap_usdt(&self) -> f64 {
+        self.brackets.last().map_or(f64::INFINITY, |last| last.cap_usdt)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The published table of semantics 4.6 (EX-10).
+    #[test]
+    fn maintenance_is_continuous_at_the_edges_and_open_ended_at_the_top() {
+        let rows = [
+            (0.0, 50e3, 0.004, 0.0, 125.0),
+            (50e3, 250e3, 0.005, 50.0, 100.0),
+            (250e3, 1e6, 0.01, 1_300.0, 50.0),
+            (1e6, 10e6, 0.025, 16_300.0, 20.0),
+        ];
+        let bracket = |(floor_usdt, cap_usdt, maintenance_frac, cum_usdt, initial_leverage)| Bracket {
+            floor_usdt,
+            cap_usdt,
+            maintenance_frac,
+            cum_usdt,
+            initial_leverage,
+        };
+        let table = BracketTable { valid_from_ms: None, brackets: rows.map(bracket).to_vec() };
+        for (notional, maintenance, leverage) in [
+            (0.0, 0.0, 125.0),
+            (50e3, 200.0, 125.0),
+            (50_000.01, 200.000_05, 100.0),
+            (1e6, 8_700.0, 50.0),
+            (20e6, 483_700.0, 20.0),
+        ] {
+            let found = table.maintenance_usdt(notional);
+            assert!((found - maintenance).abs() < 1e-9 * maintenance.max(1.0), "{notional}: {found}");
+            assert_eq!(table.bracket_of(notional).initial_leverage, leverage, "{notional}");
+        }
+        assert_eq!(table.cap_usdt(), 10e6);
+        let fallback = BracketTable::fallback(10.0);
+        assert_eq!(fallback.maintenance_usdt(4e9), 1e8);
+        assert_eq!((fallback.bracket_of(4e9).initial_leverage, fallback.cap_usdt()), (10.0, f64::INFINITY));
+    }
 
     #[test]
     fn three_tenths_are_three_ticks() {

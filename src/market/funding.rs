@@ -13,6 +13,9 @@ pub struct FundingRecord {
     pub rate_frac: f64,
     /// Mark price `M(τ)`, USDT: the record's, else the bar's open, else the last close; never `NaN`.
     pub mark_px: f64,
+    /// Time to the next settlement as far as it was known at τ, ms: the record's own interval, else the time since the
+    /// record before; 0: unknown.
+    pub interval_ms: i64,
 }
 
 /// All records, sorted by `(bar, time, symbol)`.

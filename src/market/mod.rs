@@ -23,12 +23,22 @@ pub struct Symbol {
     pub name: String,
     /// Trading rules and listing interval.
     pub contract: Contract,
-    /// Maintenance-margin brackets; empty when no file gives them.
+    /// Maintenance-margin brackets, oldest table first; empty when no file gives them.
     pub brackets: Vec<BracketTable>,
     /// First bar of the grid with data, `None` for a symbol without bars.
     pub first_bar: Option<usize>,
     /// Last bar of the grid with data.
     pub last_bar: Option<usize>,
+}
+
+impl Symbol {
+    /// The brackets in force at `time_ms` (UTC epoch ms): the latest table that holds from then or before. Before the
+    /// first dated table that one holds; `None`: no file gives any, see [`BracketTable::fallback`].
+    pub fn brackets_at(&self, time_ms: i64) -> Option<&BracketTable> {
+        let holds = |table: &BracketTable| table.valid_from_ms.is_none_or(|from_ms| from_ms <= time_ms);
+        let later = self.brackets.partition_point(holds);
+        self.brackets.get(later.saturating_sub(1))
+    }
 }
 
 /// A whole market: symbols in ascending name order, one lane each, over one time grid.
@@ -67,5 +77,29 @@ impl Market {
     /// Id of a symbol by name.
     pub fn symbol_id(&self, name: &str) -> Option<usize> {
         self.symbols.binary_search_by(|s| s.name.as_str().cmp(name)).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dated_brackets_hold_from_their_date_on() {
+        let table = |valid_from_ms| BracketTable { valid_from_ms, ..BracketTable::fallback(5.0) };
+        let symbol = |dates: &[Option<i64>]| Symbol {
+            name: "X".to_owned(),
+            contract: Contract::default(),
+            brackets: dates.iter().map(|&date| table(date)).collect(),
+            first_bar: None,
+            last_bar: None,
+        };
+        let at = |symbol: &Symbol, ms| symbol.brackets_at(ms).map(|table| table.valid_from_ms);
+        assert_eq!(at(&symbol(&[]), 7), None);
+        let dated = symbol(&[Some(10), Some(20)]);
+        let found = [9, 10, 19, 20, 99].map(|ms| at(&dated, ms).unwrap().unwrap());
+        assert_eq!(found, [10, 10, 10, 20, 20]);
+        let since_ever = symbol(&[None, Some(20)]);
+        assert_eq!([19, 20].map(|ms| at(&since_ever, ms).unwrap()), [None, Some(20)]);
     }
 }

@@ -17,6 +17,7 @@ use csv::StringRecord;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{BadInput, Error, Result, io_error, nearest};
+use crate::events::Side;
 use crate::market::Market;
 use crate::market::stamp;
 
@@ -118,6 +119,34 @@ impl<'a> Row<'a> {
             Some("true" | "1" | "1.0") => Ok(true),
             Some(_) => Err(self.error(column, "true or false, or blank").into()),
         }
+    }
+
+    /// A positive number that must be there.
+    pub(super) fn required_price(&self, column: &str, expected: &str) -> Result<f64> {
+        match self.number_of(column, expected)? {
+            Some(value) if value > 0.0 => Ok(value),
+            _ => Err(self.error(column, expected).into()),
+        }
+    }
+
+    /// Stop loss and take profit of an entry, `NaN` where blank; the one on the losing side of the other.
+    pub(super) fn bracket(&self, stop_loss: &str, take_profit: &str, side: Side) -> Result<(f64, f64)> {
+        let stop_loss_px = self.positive(stop_loss)?.unwrap_or(f64::NAN);
+        let take_profit_px = self.positive(take_profit)?.unwrap_or(f64::NAN);
+        if side.sign() * (take_profit_px - stop_loss_px) <= 0.0 {
+            let place = if side == Side::Buy { "below" } else { "above" };
+            let expected = format!("a price {place} `{take_profit}` = {take_profit_px} for this side");
+            return Err(self.error(stop_loss, expected).into());
+        }
+        Ok((stop_loss_px, take_profit_px))
+    }
+
+    /// Refuses a value in a column that has no meaning in this row; `when` says why.
+    pub(super) fn blank(&self, column: &str, when: &str) -> Result<()> {
+        if self.text(column).is_none_or(|text| text.eq_ignore_ascii_case("nan")) {
+            return Ok(());
+        }
+        Err(self.error(column, format!("nothing {when}")).fix("leave it blank").into())
     }
 
     /// Refuses a value in a column that this version does nothing with.

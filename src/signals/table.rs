@@ -6,13 +6,11 @@ use std::path::Path;
 use super::SignalSource;
 use super::rows::{Row, Table, Tags};
 use crate::error::{BadInput, Result};
-use crate::events::{Attached, AttachedLevels, NO_TAG, PointValues, Side, SignalTile};
+use crate::events::{Attached, AttachedLevels, EntryOrder, NO_TAG, PointValues, Side, SignalTile};
 use crate::market::{Market, Tile};
 
 const REQUIRED: &[&str] = &["ts", "symbol", "side"];
 const OPTIONAL: &[&str] = &["entry_price", "stop_price", "take_profit", "weight", "tag"];
-/// Columns that are not there yet: a value in them would be lost.
-const REFUSED: &[&str] = &["entry_price", "weight"];
 
 /// What a row wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +25,8 @@ struct Signal {
     bar: u32,
     symbol: u32,
     wanted: Wanted,
+    /// Price of a limit entry, USDT; `NaN`: at the market.
+    entry_px: f64,
     stop_loss_px: f64,
     take_profit_px: f64,
     tag: u32,
@@ -102,6 +102,13 @@ impl PointValues for SignalTable {
         AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, ..Attached::NONE })
     }
 
+    fn entry_order(&self, tile: &Tile<'_>, row: usize, symbol: usize, _side: Side) -> EntryOrder {
+        match self.find(tile, row, symbol) {
+            Some(signal) if !signal.entry_px.is_nan() => EntryOrder::Limit(signal.entry_px),
+            _ => EntryOrder::Market,
+        }
+    }
+
     fn tag(&self, tile: &Tile<'_>, row: usize, symbol: usize) -> u32 {
         self.find(tile, row, symbol).map_or(NO_TAG, |signal| signal.tag)
     }
@@ -126,8 +133,10 @@ pub fn read_table(path: &Path, market: &Market) -> Result<SignalTable> {
             .fix("remove one of them")
             .into());
     }
-    let has_values =
-        signals.iter().any(|s| !s.stop_loss_px.is_nan() || !s.take_profit_px.is_nan() || s.tag != NO_TAG);
+    let has_values = signals.iter().any(|s| {
+        let prices = [s.entry_px, s.stop_loss_px, s.take_profit_px];
+        prices.iter().any(|px| !px.is_nan()) || s.tag != NO_TAG
+    });
     Ok(SignalTable { tags: tags.names, signals, has_values, ..SignalTable::default() })
 }
 
@@ -140,15 +149,28 @@ fn read_signal(row: &Row<'_>, market: &Market, tags: &mut Tags) -> Result<Signal
         "FLAT" => Wanted::Flat,
         _ => return Err(row.error("side", expected).into()),
     };
-    for column in REFUSED {
-        row.refuse(column)?;
+    // Until a size can be given by weight, one would be lost.
+    row.refuse("weight")?;
+    if wanted == Wanted::Flat {
+        row.blank("entry_price", "on a FLAT row, which enters nothing and exits at the market")?;
     }
+    let side = if wanted == Wanted::Short { Side::Sell } else { Side::Buy };
+    let (stop_loss_px, take_profit_px) = match wanted {
+        Wanted::Flat => {
+            // Levels of a row that enters nothing are read by nobody, but must still be prices.
+            row.positive("stop_price")?;
+            row.positive("take_profit")?;
+            (f64::NAN, f64::NAN)
+        }
+        Wanted::Long | Wanted::Short => row.bracket("stop_price", "take_profit", side)?,
+    };
     Ok(Signal {
         bar: bar as u32,
         symbol: symbol as u32,
         wanted,
-        stop_loss_px: row.positive("stop_price")?.unwrap_or(f64::NAN),
-        take_profit_px: row.positive("take_profit")?.unwrap_or(f64::NAN),
+        entry_px: row.positive("entry_price")?.unwrap_or(f64::NAN),
+        stop_loss_px,
+        take_profit_px,
         tag: tags.id(row, NO_TAG),
         row: row.number(),
     })

@@ -37,6 +37,7 @@ pub(crate) fn market_from_bars(symbols: &[SymbolBars], funding: &[(usize, usize,
             time_ms: START_MS + bar as i64 * BAR_MS,
             rate_frac,
             mark_px,
+            interval_ms: 0,
         })
         .collect();
     market_with(symbols, FundingTape::new(records), None)
@@ -135,6 +136,7 @@ pub(crate) fn bare_plan() -> EnginePlan {
         max_stale_bars: 8,
         margin: None,
         fee_table: Vec::new(),
+        max_position_notional_usdt: 0.0,
         seed: 1,
         check_invariants: CheckInvariants::EveryBar,
     }

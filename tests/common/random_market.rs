@@ -221,6 +221,7 @@ fn random_funding(dice: &mut Dice, symbols: &[SymbolBars], bars: usize) -> Fundi
                     time_ms: START_MS + bar as i64 * BAR_MS - inside_bar_ms,
                     rate_frac: dice.between(-0.003, 0.004),
                     mark_px: base_px * dice.pick(&[1.0, 1.001, 0.998]),
+                    interval_ms: 0,
                 });
             }
             bar += dice.pick(&[4, 8, 16, 32, 1, 5]);

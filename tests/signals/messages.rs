@@ -226,13 +226,15 @@ fn parameters_are_finite_and_have_names_of_their_own() {
 fn rules_that_are_not_there_yet_are_refused() {
     let entry = || RuleTexts { long_entry: Some("close > 1".into()), ..RuleTexts::default() };
     for texts in [
-        RuleTexts { trail_distance: Some("atr(14)".into()), ..entry() },
         RuleTexts { weight: Some("1".into()), ..entry() },
         RuleTexts { score: Some("volume".into()), ..entry() },
     ] {
         let error = parse_rules(&texts, None).unwrap_err().to_string();
         assert!(error.ends_with("this rule is not there yet; leave it out"), "{error}");
     }
+    let trail = RuleTexts { trail_distance: Some("close > 1".into()), ..entry() };
+    let error = parse_rules(&trail, None).unwrap_err().to_string();
+    assert!(error.contains("`signals.trail_distance`: found a boolean at column 1"), "{error}");
     let error = parse_rules(&RuleTexts::default(), None).unwrap_err().to_string();
     assert!(
         error.contains("found rules that never enter; expected `long_entry` or `short_entry`"),

@@ -107,6 +107,7 @@ fn the_funding_rate_is_the_last_one_settled_by_the_close() {
         time_ms,
         rate_frac,
         mark_px: 1.0,
+        interval_ms: 0,
     };
     // Settled exactly at the close of bar 0, inside bar 2 (a gap), and at the end of the data.
     market.funding = FundingTape::new(vec![

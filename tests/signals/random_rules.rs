@@ -211,18 +211,19 @@ proptest! {
 
     #[test]
     fn distances_are_the_feature_of_the_same_text(
-        stop in number(), take_profit in number(), symbols in symbols(), tile_rows in 1..45_usize,
+        stop in number(), take_profit in number(), trail in number(), symbols in symbols(), tile_rows in 1..45_usize,
     ) {
         let market = market(&symbols);
-        let [stop, take_profit] = [&stop, &take_profit].map(|expr| without_params(&expr.text()));
+        let [stop, take_profit, trail] = [&stop, &take_profit, &trail].map(|expr| without_params(&expr.text()));
         let rules = RuleTexts {
             long_entry: Some("close > 0".into()),
             stop_distance: Some(stop.clone()),
             take_profit_distance: Some(take_profit.clone()),
+            trail_distance: Some(trail.clone()),
             ..RuleTexts::default()
         };
         let mut program = compile(&parse_rules(&rules, None).unwrap(), &trials_without_params(), &market).unwrap();
-        let (stops, profits) = (panel(&market, &stop, 45), panel(&market, &take_profit, 45));
+        let [stops, profits, trails] = [&stop, &take_profit, &trail].map(|text| panel(&market, text, 45));
         let mut faults = Vec::new();
         for_each_tile(&market, tile_rows, |tile| {
             program.step(&market, tile);
@@ -231,16 +232,20 @@ proptest! {
                 for symbol in (0..tile.symbols).filter(|&symbol| tile.bit(tile.present, row, symbol)) {
                     let at = (tile.bar0 + row) * market.lanes() + symbol;
                     let close = tile.close[row * tile.lanes + symbol];
-                    let (stop, profit) = (stops[at], profits[at]);
+                    let (stop, profit, trail_px) = (stops[at], profits[at], trails[at]);
                     for side in [Side::Buy, Side::Sell] {
                         let expected = if stop.is_nan() || stop <= 0.0 {
                             AttachedLevels::Rejected("stop_distance")
                         } else if profit.is_nan() || profit <= 0.0 {
                             AttachedLevels::Rejected("take_profit_distance")
-                        } else if side == Side::Buy {
-                            AttachedLevels::Prices(Attached { stop_loss_px: close - stop, take_profit_px: close + profit, ..Attached::NONE })
+                        } else if trail_px.is_nan() || trail_px <= 0.0 {
+                            AttachedLevels::Rejected("trail_distance")
                         } else {
-                            AttachedLevels::Prices(Attached { stop_loss_px: close + stop, take_profit_px: close - profit, ..Attached::NONE })
+                            let (stop_loss_px, take_profit_px) = match side {
+                                Side::Buy => (close - stop, close + profit),
+                                Side::Sell => (close + stop, close - profit),
+                            };
+                            AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, trail_px, ..Attached::NONE })
                         };
                         let found = values.attached_levels(tile, row, symbol, side);
                         // NaN, for no trail, is not equal to itself.

@@ -11,6 +11,7 @@ mod safety;
 mod sweep;
 mod trading;
 
+pub use super::fees::FeeRowSpec;
 pub use super::forms::{FundingMissing, LimitRuleSpec, Refresh};
 pub use choices::*;
 pub use run::{GeneralSpec, OutputSpec, SignalsSpec, UniverseSpec};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Refresh;
 use super::choices::{
     BarLength, MarkSource, OnRemoval, OracleMode, OutputFormat, OutputTable, SignalKind, UniverseMode,
 };
+use super::{FeeRowSpec, Refresh};
 use crate::config::plan::CheckInvariants;
 
 /// `[general]`.
@@ -24,6 +24,16 @@ pub struct GeneralSpec {
     /// Fee of taker fills.
     #[schemars(extend("minimum" = 0.0, "maximum" = 1000.0, "x-unit" = "bps", "x-semantics" = "3.1"))]
     pub taker_fee_bps: f64,
+    /// VIP tier of the exchange, which sets both fees in place of `maker_fee_bps` and `taker_fee_bps`; -1: those two.
+    #[schemars(extend("minimum" = -1, "maximum" = 9, "x-unit" = "tier", "x-semantics" = "3.1"))]
+    pub fee_tier: i32,
+    /// Fees by date, oldest first: {from, maker_bps, taker_bps}. From its first date on the table holds, whatever
+    /// tier and plain fees say; before it they do.
+    #[schemars(extend("x-semantics" = "3.1", "x-accepted-now" = [[]], "x-not-yet" = "the dated fee table is"))]
+    pub fee_table: Vec<FeeRowSpec>,
+    /// Fees paid in the exchange's coin: × 0.9, whether plain, of a tier or of the table; rebates stay.
+    #[schemars(extend("x-semantics" = "3.1"))]
+    pub bnb_discount: bool,
     /// Toy signals of `signals.kind = "oracle"`.
     #[schemars(extend("x-semantics" = "10.1"))]
     pub oracle_mode: OracleMode,
@@ -47,6 +57,9 @@ impl Default for GeneralSpec {
             initial_capital: 100_000.0,
             maker_fee_bps: 2.0,
             taker_fee_bps: 5.0,
+            fee_tier: -1,
+            fee_table: Vec::new(),
+            bnb_discount: false,
             oracle_mode: OracleMode::Flat,
             seed: 1,
             bar: BarLength::M15,

@@ -173,6 +173,9 @@ pub struct RiskSpec {
     /// Most symbols held at once; 0: off.
     #[schemars(extend("minimum" = 0, "x-unit" = "symbols", "x-semantics" = "5.5", "x-accepted-now" = [0], "x-not-yet" = "the position cap is"))]
     pub max_positions: u32,
+    /// Largest notional of a symbol's position; 0: off. The last bracket's cap holds besides.
+    #[schemars(extend("minimum" = 0.0, "maximum" = 1e15, "x-unit" = "USDT", "x-semantics" = "2.10", "x-accepted-now" = [0.0], "x-not-yet" = "the position limit is"))]
+    pub max_position_notional: f64,
     /// What a halt does to positions.
     #[schemars(extend("x-semantics" = "5.7"))]
     pub halt_action: HaltAction,
@@ -205,6 +208,7 @@ impl Default for RiskSpec {
             max_gross: 0.0,
             max_net: 0.0,
             max_positions: 0,
+            max_position_notional: 0.0,
             halt_action: HaltAction::Hold,
             cooldown_bars: 0,
             allocation: Allocation::Scale,

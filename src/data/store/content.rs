@@ -145,6 +145,7 @@ pub(crate) struct FundingColumns {
     pub(crate) lane: ScalarBuffer<u32>,
     pub(crate) rate_frac: ScalarBuffer<f64>,
     pub(crate) mark_px: ScalarBuffer<f64>,
+    pub(crate) interval_ms: ScalarBuffer<i64>,
 }
 
 impl FundingColumns {
@@ -156,6 +157,7 @@ impl FundingColumns {
             lane: ScalarBuffer::from(Vec::new()),
             rate_frac: ScalarBuffer::from(Vec::new()),
             mark_px: ScalarBuffer::from(Vec::new()),
+            interval_ms: ScalarBuffer::from(Vec::new()),
         }
     }
 
@@ -174,6 +176,7 @@ impl FundingColumns {
             lane: records.iter().map(|record| record.2).collect(),
             rate_frac: records.iter().map(|record| record.3.rate_frac).collect(),
             mark_px: records.iter().map(|record| record.3.mark_px).collect(),
+            interval_ms: records.iter().map(|record| record.3.interval_ms).collect(),
         }
     }
 }
@@ -254,9 +257,21 @@ impl Content {
         if beyond > 0 {
             lines.push(format!("funding records after the last bar, ignored: {beyond}"));
         }
+        let symbols: Vec<Symbol> = chosen().map(|symbol| symbol.symbol(first_row)).collect();
+        let is_late = |symbol: &&Symbol| {
+            let valid_from_ms = symbol.brackets.first().and_then(|table| table.valid_from_ms);
+            symbol.first_bar.zip(valid_from_ms).is_some_and(|(bar, from_ms)| grid.open_ms(bar) < from_ms)
+        };
+        let late: Vec<&str> = symbols.iter().filter(is_late).map(|symbol| symbol.name.as_str()).collect();
+        if !late.is_empty() {
+            let names = late.join(", ");
+            lines.push(format!(
+                "margin brackets begin after the first bar: {names} (the first table holds before)"
+            ));
+        }
         Market {
             grid,
-            symbols: chosen().map(|symbol| symbol.symbol(first_row)).collect(),
+            symbols,
             lane_of: lanes.to_vec(),
             first_row,
             funding,
@@ -268,15 +283,15 @@ impl Content {
 
     /// Settlements of the chosen lanes inside the window, and how many lie behind it.
     fn tape(&self, lanes: &[usize], first_row: usize, bars: usize) -> (FundingTape, usize) {
-        let FundingColumns { time_ms, bar, lane, rate_frac, mark_px } = &self.funding;
+        let FundingColumns { time_ms, bar, lane, rate_frac, mark_px, interval_ms } = &self.funding;
         let mut ids = vec![u32::MAX; self.meta.symbols.len()];
         for (id, &lane) in lanes.iter().enumerate() {
             ids[lane] = id as u32;
         }
         let mut records = Vec::with_capacity(time_ms.len());
         let mut beyond = 0;
-        let columns = time_ms.iter().zip(bar).zip(lane).zip(rate_frac).zip(mark_px);
-        for ((((&time_ms, &bar), &lane), &rate_frac), &mark_px) in columns {
+        let columns = time_ms.iter().zip(bar).zip(lane).zip(rate_frac).zip(mark_px).zip(interval_ms);
+        for (((((&time_ms, &bar), &lane), &rate_frac), &mark_px), &interval_ms) in columns {
             let symbol = ids[lane as usize];
             if symbol == u32::MAX {
                 continue;
@@ -284,7 +299,7 @@ impl Content {
             // No record lies before the first bar of its symbol, so none before the window.
             let bar = bar - first_row as u32;
             if (bar as usize) < bars {
-                records.push(FundingRecord { bar, symbol, time_ms, rate_frac, mark_px });
+                records.push(FundingRecord { bar, symbol, time_ms, rate_frac, mark_px, interval_ms });
             } else {
                 beyond += 1;
             }

@@ -18,14 +18,14 @@ use crate::data::mmap::map_file;
 use crate::market::{Column, MarketPanels, lane_stride};
 
 /// Version of the layout; a store of another version is rebuilt.
-pub(crate) const FORMAT: &str = "1";
+pub(crate) const FORMAT: &str = "2";
 pub(crate) const FORMAT_KEY: &str = "barloom.format";
 pub(crate) const SYMBOLS_KEY: &str = "barloom.symbols";
 pub(crate) const META_KEY: &str = "barloom.store";
 
 const MAGIC: &[u8] = b"ARROW1";
 const REQUIRED: [&str; 6] = ["ts", "open", "high", "low", "close", "volume"];
-const FUNDING: [&str; 5] = ["ts", "bar", "symbol", "rate", "mark"];
+const FUNDING: [&str; 6] = ["ts", "bar", "symbol", "rate", "mark", "interval_ms"];
 
 /// Why there is no store.
 #[derive(Debug)]
@@ -118,6 +118,7 @@ fn open_funding(dir: &Path, meta: &Meta) -> Checked<FundingColumns> {
         lane: batch.values(5, rows)?,
         rate_frac: batch.values(7, rows)?,
         mark_px: batch.values(9, rows)?,
+        interval_ms: batch.values(11, rows)?,
     };
     // A lane and a bar are used as indices without another look.
     let sound = columns.lane.iter().zip(&columns.bar).all(|(&lane, &bar)| {

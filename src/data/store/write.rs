@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use arrow_array::types::Float64Type;
 use arrow_array::{
-    ArrayRef, FixedSizeListArray, Float64Array, PrimitiveArray, RecordBatch, TimestampMillisecondArray,
-    UInt32Array,
+    ArrayRef, FixedSizeListArray, Float64Array, Int64Array, PrimitiveArray, RecordBatch,
+    TimestampMillisecondArray, UInt32Array,
 };
 use arrow_buffer::ScalarBuffer;
 use arrow_ipc::MetadataVersion;
@@ -121,7 +121,7 @@ fn bars_batch(content: &Content) -> Result<RecordBatch> {
 }
 
 fn funding_batch(content: &Content) -> Result<RecordBatch> {
-    let FundingColumns { time_ms, bar, lane, rate_frac, mark_px } = &content.funding;
+    let FundingColumns { time_ms, bar, lane, rate_frac, mark_px, interval_ms } = &content.funding;
     let names: Vec<&str> = content.meta.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
     let names = serde_json::to_string(&names).expect("names have a JSON form");
     let metadata =
@@ -132,6 +132,7 @@ fn funding_batch(content: &Content) -> Result<RecordBatch> {
         Field::new("symbol", DataType::UInt32, false),
         Field::new("rate", DataType::Float64, false),
         Field::new("mark", DataType::Float64, false),
+        Field::new("interval_ms", DataType::Int64, false),
     ])
     .with_metadata(metadata);
     let columns: Vec<ArrayRef> = vec![
@@ -140,6 +141,7 @@ fn funding_batch(content: &Content) -> Result<RecordBatch> {
         Arc::new(UInt32Array::new(lane.clone(), None)),
         Arc::new(Float64Array::new(rate_frac.clone(), None)),
         Arc::new(Float64Array::new(mark_px.clone(), None)),
+        Arc::new(Int64Array::new(interval_ms.clone(), None)),
     ];
     RecordBatch::try_new(Arc::new(schema), columns).map_err(encoding)
 }
@@ -161,6 +163,7 @@ fn digest_of(funding: &FundingColumns) -> String {
         funding.lane.inner(),
         funding.rate_frac.inner(),
         funding.mark_px.inner(),
+        funding.interval_ms.inner(),
     ] {
         sha.update(column.as_slice());
     }

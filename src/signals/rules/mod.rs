@@ -60,7 +60,7 @@ pub struct RuleTexts {
     pub stop_distance: Option<String>,
     /// Price distance of the take profit.
     pub take_profit_distance: Option<String>,
-    /// Refused: not there yet.
+    /// Price distance of the trailing stop from its high-water mark, fixed at the decision's close.
     pub trail_distance: Option<String>,
     /// Refused: not there yet.
     pub weight: Option<String>,
@@ -84,6 +84,7 @@ pub struct Rules {
     stop_distance: Option<Expr>,
     take_profit_distance: Option<Expr>,
     regimes: RegimePlan,
+    trail_distance: Option<Expr>,
 }
 
 impl Rules {
@@ -127,8 +128,7 @@ impl Rules {
 /// );
 /// ```
 pub fn parse_rules(texts: &RuleTexts, file: Option<&Path>) -> Result<Rules> {
-    let later =
-        [("trail_distance", &texts.trail_distance), ("weight", &texts.weight), ("score", &texts.score)];
+    let later = [("weight", &texts.weight), ("score", &texts.score)];
     if let Some((key, Some(text))) = later.into_iter().find(|(_, text)| text.is_some()) {
         let mut bad = BadInput::expected("no such rule")
             .key(format!("signals.{key}"))
@@ -164,6 +164,7 @@ pub fn parse_rules(texts: &RuleTexts, file: Option<&Path>) -> Result<Rules> {
         short_exit: rule("short_exit", &texts.short_exit, Kind::Condition)?,
         stop_distance: rule("stop_distance", &texts.stop_distance, Kind::Distance)?,
         take_profit_distance: rule("take_profit_distance", &texts.take_profit_distance, Kind::Distance)?,
+        trail_distance: rule("trail_distance", &texts.trail_distance, Kind::Distance)?,
         params: texts.params.clone(),
         regimes: texts.regimes,
         file: file.map(Path::to_path_buf),

@@ -46,6 +46,7 @@ impl TrialMasks {
 struct TrialDistances {
     stop: Option<NodeId>,
     take_profit: Option<NodeId>,
+    trail: Option<NodeId>,
     shared: Arc<Shared>,
 }
 
@@ -86,8 +87,8 @@ pub fn compile_each(
 /// The nodes of many trials in one graph.
 pub(super) struct BoundTrials {
     masks: Vec<TrialMasks>,
-    /// Stop and take-profit distance of each.
-    distances: Vec<[Option<NodeId>; 2]>,
+    /// Stop, take-profit and trail distance of each.
+    distances: Vec<[Option<NodeId>; 3]>,
     /// The nodes that distances are computed from at single points, ascending.
     kept: Vec<NodeId>,
 }
@@ -124,9 +125,12 @@ pub(super) fn bind_trials(
             short_entry: mask(&rules.short_entry)?,
             short_exit: mask(&rules.short_exit)?,
         });
+        let mut distance =
+            |expr: &Option<Expr>| bound(graph, expr, scope, |binder, rule| binder.number(rule));
         distances.push([
-            bound(graph, &rules.stop_distance, scope, |binder, rule| binder.number(rule))?,
-            bound(graph, &rules.take_profit_distance, scope, |binder, rule| binder.number(rule))?,
+            distance(&rules.stop_distance)?,
+            distance(&rules.take_profit_distance)?,
+            distance(&rules.trail_distance)?,
         ]);
     }
     let kept = kept_panels(graph.nodes(), distances.iter().flatten().flatten().copied());
@@ -164,7 +168,10 @@ impl RuleProgram {
         });
         let distances = distances
             .into_iter()
-            .map(|[stop, take_profit]| TrialDistances { stop, take_profit, shared: Arc::clone(&shared) })
+            .map(|[stop, take_profit, trail]| {
+                let shared = Arc::clone(&shared);
+                TrialDistances { stop, take_profit, trail, shared }
+            })
             .collect();
         Self { evaluator, trials: masks, distances, shared, rows: 0 }
     }
@@ -203,7 +210,8 @@ impl SignalSource for RuleProgram {
     fn trial(&self, trial: usize) -> SignalTile<'_> {
         let mask = |node: Option<NodeId>| node.map(|node| self.evaluator.mask(node, self.rows));
         let (masks, distances) = (&self.trials[trial], &self.distances[trial]);
-        let has_distances = distances.stop.is_some() || distances.take_profit.is_some();
+        let has_distances =
+            [distances.stop, distances.take_profit, distances.trail].iter().any(Option::is_some);
         SignalTile {
             long_entry: mask(masks.long_entry),
             long_exit: mask(masks.long_exit),
@@ -211,7 +219,7 @@ impl SignalSource for RuleProgram {
             short_exit: mask(masks.short_exit),
             values: has_distances.then_some(distances as &dyn PointValues),
             intents: &[],
-            never_trails: true,
+            never_trails: distances.trail.is_none(),
         }
     }
 }
@@ -221,18 +229,22 @@ impl PointValues for TrialDistances {
         let at = row * tile.lanes + symbol;
         let panels = self.shared.panels.read().unwrap_or_else(PoisonError::into_inner);
         let point = Point { shared: &self.shared, panels: &panels, tile, row, symbol };
-        let away = |distance: Option<NodeId>, sign: f64| match distance.map(|node| point.number(node)) {
+        // `NaN`: no such rule; `None`: a rule without a usable distance.
+        let distance = |rule: Option<NodeId>| match rule.map(|node| point.number(node)) {
             None => Some(f64::NAN),
-            Some(distance) if distance > 0.0 => Some(tile.close[at] + sign * distance),
-            Some(_) => None,
+            Some(distance) => (distance > 0.0).then_some(distance),
         };
+        let away = |rule: Option<NodeId>, sign: f64| Some(tile.close[at] + sign * distance(rule)?);
         let Some(stop_loss_px) = away(self.stop, -side.sign()) else {
             return AttachedLevels::Rejected("stop_distance");
         };
         let Some(take_profit_px) = away(self.take_profit, side.sign()) else {
             return AttachedLevels::Rejected("take_profit_distance");
         };
-        AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, ..Attached::NONE })
+        let Some(trail_px) = distance(self.trail) else {
+            return AttachedLevels::Rejected("trail_distance");
+        };
+        AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, trail_px, ..Attached::NONE })
     }
 }
 
