@@ -174,9 +174,13 @@ fn compare(arguments: &[String]) -> Result<(), String> {
     let panels = kernel.inputs.iter().map(|input| read_panel(&dir.join(format!("{input}.f64"))));
     let panels = panels.collect::<Result<Vec<Vec<f64>>, String>>()?;
     let inputs: Vec<&[f64]> = panels.iter().map(Vec::as_slice).collect();
-    let mut state = vec![0.0; (kernel.state_len)(lanes)];
+    let len = (kernel.state_len)(lanes);
+    let mut state = vec![0.0; len + 8];
+    let off = if std::env::var("NOALIGN").is_ok() { 0 } else { state.as_ptr().align_offset(64) };
+    let state = &mut state[off..off + len];
+    eprintln!("{off} {:?} {:?}", inputs[0].as_ptr(), state.as_ptr());
     let mut out = vec![vec![0.0; inputs[0].len()]; kernel.outputs];
-    (kernel.run)(&inputs, lanes, &mut state, &mut out);
+    (kernel.run)(&inputs, lanes, state, &mut out);
     match mode.as_str() {
         "values" => {
             for (index, panel) in out.iter().enumerate() {
@@ -187,7 +191,15 @@ fn compare(arguments: &[String]) -> Result<(), String> {
             for _ in 0..PASSES {
                 // The state goes on from the pass before: every row is past the warm-up.
                 let start = Instant::now();
-                (kernel.run)(&inputs, lanes, &mut state, &mut out);
+                let tile: usize = std::env::var("TILE").unwrap().parse().unwrap();
+                for out in &mut out { out.truncate(tile * lanes); }
+                let rows = inputs[0].len() / lanes;
+                for from in (0..rows).step_by(tile) {
+                    let to = (from + tile).min(rows);
+                    let part: Vec<&[f64]> = inputs.iter().map(|x| { if std::env::var("HOTIN").is_ok() { &x[..(to-from)*lanes] } else { &x[from * lanes..to * lanes] } }).collect();
+                    for out in &mut out { out.resize((to - from) * lanes, 0.0); }
+                    (kernel.run)(&part, lanes, state, &mut out);
+                }
                 println!("{}", start.elapsed().as_nanos());
             }
         }

@@ -173,7 +173,7 @@ impl Keltner {
 }
 
 impl Layout for Keltner {
-    const SIDE_BY_SIDE: bool = true;
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.mid.first_bar()
     }

@@ -42,7 +42,7 @@ pub(crate) struct Bar<'a, S: Simd> {
     pub(crate) simd: S,
     /// Lanes with a value.
     pub(crate) present: mask64x8<S>,
-    /// Present bars of each lane, this one included.
+    /// Present bars of each lane, this one included; in hot rows enough of them, but not all.
     pub(crate) count: f64x8<S>,
     /// Rows before this one: the position in every ring.
     pub(crate) pos: usize,
@@ -98,8 +98,8 @@ pub(crate) struct Ring {
 
 /// Parameters of an indicator and the shape of its state.
 pub(crate) trait Layout: Copy {
-    /// Whether several chunks are worth running side by side: yes for short recurrences, which wait on themselves.
-    const SIDE_BY_SIDE: bool = false;
+    /// Whether several chunks are worth running abreast: yes for short rows, which wait on memory or on themselves.
+    const ABREAST: bool = false;
 
     /// Present bars after which a row needs no warm-up logic.
     fn warm_bars(&self) -> usize;
@@ -138,9 +138,17 @@ macro_rules! run {
 }
 pub(crate) use run;
 
-/// The panels of a call.
+/// Chunks that run abreast at most.
+const MOST_ABREAST: usize = 8;
+
+/// Rows that all chunks walk before the next rows begin: few enough to stay in the cache meanwhile.
+const TILE_ROWS: usize = 64;
+
+/// The panels of a tile.
 struct Panels<'a, const I: usize, const O: usize> {
     inputs: [&'a [f64]; I],
+    /// Those of the tile that follows.
+    next_inputs: [&'a [f64]; I],
     outputs: [&'a mut [f64]; O],
     lanes: usize,
     rows: usize,
@@ -154,7 +162,7 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     inputs: [&[f64]; I],
     lanes: usize,
     state: &mut [f64],
-    outputs: [&mut [f64]; O],
+    mut outputs: [&mut [f64]; O],
 ) where
     K: Kernel<S, I, O, R>,
 {
@@ -164,62 +172,111 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
         state_len(kernel, R, lanes),
         "state is as long as the state_len of these parameters"
     );
-    let mut panels = Panels { inputs, outputs, lanes, rows };
-    let chunk_len = state.len() / lanes;
+    for from in (0..rows).step_by(TILE_ROWS) {
+        let tile = from * lanes..(from + TILE_ROWS).min(rows) * lanes;
+        let next = tile.end..(tile.end + TILE_ROWS * lanes).min(rows * lanes);
+        let mut panels = Panels {
+            inputs: inputs.map(|x| &x[tile.clone()]),
+            next_inputs: inputs.map(|x| &x[next.clone()]),
+            outputs: outputs.each_mut().map(|x| &mut x[tile.clone()]),
+            lanes,
+            rows: tile.len() / lanes,
+        };
+        drive_tile::<S, K, I, O, R>(simd, kernel, &mut panels, state);
+    }
+}
+
+/// Takes all chunks through the rows of a tile: those that run abreast row by row, the others one after the other.
+#[inline(always)]
+fn drive_tile<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+    simd: S,
+    kernel: K,
+    panels: &mut Panels<'_, I, O>,
+    state: &mut [f64],
+) where
+    K: Kernel<S, I, O, R>,
+{
+    let chunk_len = state.len() / panels.lanes;
     let mut rest = state.as_chunks_mut::<LANE_CHUNK>().0;
     let mut lane = 0;
     while !rest.is_empty() {
         // Narrow vectors already keep the units busy with one chunk.
-        let side_by_side = K::SIDE_BY_SIDE && <S::f64s as SimdBase<S>>::LEN > 2;
-        if side_by_side {
+        let abreast = if K::ABREAST && <S::f64s as SimdBase<S>>::LEN > 2 {
             // A chunk that starts cold would hold up the ones beside it.
-            let hot = rest.chunks_exact(chunk_len).take(4);
-            let hot = hot.take_while(|chunk| hot_lanes(simd, kernel, chunk) != NEVER_HOT).count();
-            let group = 1 << hot.max(1).ilog2();
-            let (mine, others) = rest.split_at_mut(group * chunk_len);
-            match group {
-                4 => walk::<S, K, I, O, R, 4>(simd, kernel, &mut panels, lane, mine),
-                2 => walk::<S, K, I, O, R, 2>(simd, kernel, &mut panels, lane, mine),
-                _ => walk::<S, K, I, O, R, 1>(simd, kernel, &mut panels, lane, mine),
-            }
-            lane += group * LANE_CHUNK;
-            rest = others;
+            let hot = rest.chunks_exact(chunk_len).take(MOST_ABREAST);
+            hot.take_while(|chunk| hot_lanes(simd, kernel, chunk) != NEVER_HOT).count().max(1)
         } else {
-            let (mine, others) = rest.split_at_mut(chunk_len);
-            walk::<S, K, I, O, R, 1>(simd, kernel, &mut panels, lane, mine);
-            lane += LANE_CHUNK;
-            rest = others;
+            1
+        };
+        let (mine, others) = rest.split_at_mut(abreast * chunk_len);
+        if abreast == 1 {
+            walk::<S, K, I, O, R>(simd, kernel, panels, lane, mine);
+        } else {
+            walk_abreast::<S, K, I, O, R>(simd, kernel, panels, lane, mine, chunk_len);
+        }
+        for chunk in mine.chunks_exact_mut(chunk_len) {
+            chunk[ROWS_SLOT][0] += panels.rows as f64;
+        }
+        lane += abreast * LANE_CHUNK;
+        rest = others;
+    }
+}
+
+/// Takes a chunk down all rows: hot rows as long as they last, then cold ones until it is hot again.
+#[inline(always)]
+fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+    simd: S,
+    kernel: K,
+    panels: &mut Panels<'_, I, O>,
+    lane: usize,
+    chunk: &mut [Slot],
+) where
+    K: Kernel<S, I, O, R>,
+{
+    let mut row = 0;
+    while row < panels.rows {
+        row = hot_rows::<S, K, I, O, R>(simd, kernel, panels, lane, chunk, row);
+        if row < panels.rows {
+            row = cold_rows::<S, K, I, O, R>(simd, kernel, panels, lane, chunk, row..panels.rows);
         }
     }
 }
 
-/// Takes `G` neighbouring chunks, side by side, down all rows: hot rows as long as all of them are hot, else cold ones.
+/// Takes neighbouring chunks down all rows, every row through all of them: memory is read front to back, and while a
+/// recurrence waits on itself the next chunk's goes on. Registers live in the state meanwhile.
 #[inline(always)]
-fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usize>(
+fn walk_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
     lane: usize,
     slots: &mut [Slot],
+    chunk_len: usize,
 ) where
     K: Kernel<S, I, O, R>,
 {
-    let rows = panels.rows;
     let mut row = 0;
-    while row < rows {
-        row = hot_rows::<S, K, I, O, R, G>(simd, kernel, panels, lane, slots, row);
-        if row == rows {
-            break;
+    while row < panels.rows {
+        let from = row;
+        let (rows, chunks) = hot_rows_abreast::<S, K, I, O, R>(simd, kernel, panels, lane, slots, chunk_len, row);
+        row = rows;
+        for (index, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
+            add_bars(simd, chunk, row - from + usize::from(index < chunks));
+            if row < panels.rows && index >= chunks {
+                let lane = lane + index * LANE_CHUNK;
+                cold_rows::<S, K, I, O, R>(simd, kernel, panels, lane, chunk, row..row + 1);
+            }
         }
-        let cold = if G == 1 { row..rows } else { row..row + 1 };
-        for (g, chunk) in slots.chunks_exact_mut(slots.len() / G).enumerate() {
-            row =
-                cold_rows::<S, K, I, O, R>(simd, kernel, panels, lane + g * LANE_CHUNK, chunk, cold.clone());
-        }
+        row += 1;
     }
-    for chunk in slots.chunks_exact_mut(slots.len() / G) {
-        chunk[ROWS_SLOT][0] += rows as f64;
-    }
+}
+
+/// Counts hot rows: a bar in every lane that was ever listed.
+#[inline(always)]
+fn add_bars<S: Simd>(simd: S, chunk: &mut [Slot], bars: usize) {
+    let count = f64x8::load_array_ref(simd, &chunk[COUNT_SLOT]);
+    let listed = count.simd_gt(f64x8::splat(simd, 0.0));
+    listed.select(count + bars as f64, count).store_array(&mut chunk[COUNT_SLOT]);
 }
 
 /// No set of lanes: the next row is cold.
@@ -252,64 +309,106 @@ fn load_inputs<S: Simd, const I: usize>(
     present
 }
 
-/// Runs from `row` on as long as the rows of all `G` chunks are hot; returns the first row that is not.
+/// Runs from `row` on as long as rows are hot; returns the first row that is not.
 #[inline(always)]
-fn hot_rows<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usize>(
+fn hot_rows<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+    simd: S,
+    kernel: K,
+    panels: &mut Panels<'_, I, O>,
+    lane: usize,
+    chunk: &mut [Slot],
+    from: usize,
+) -> usize
+where
+    K: Kernel<S, I, O, R>,
+{
+    let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
+    let first_pos = chunk[ROWS_SLOT][0] as usize;
+    let hot = hot_lanes(simd, kernel, chunk);
+    let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
+    let mut registers = [zero; R];
+    for (register, slot) in registers.iter_mut().zip(&header[HEADER_SLOTS..]) {
+        *register = f64x8::load_array_ref(simd, slot);
+    }
+    let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]);
+    let mut row = from;
+    let mut seen = 0;
+    while row < panels.rows {
+        let at = row * panels.lanes + lane;
+        let mut x = [zero; I];
+        let present = load_inputs(simd, &panels.inputs, at, &mut x);
+        if present.to_bitmask() != hot {
+            break;
+        }
+        // The strides of a chunk are too long for a processor to foresee. One line of the next tile per row, front to
+        // back, it does foresee, and the chunks find their rows in the cache.
+        let line = (lane / LANE_CHUNK * panels.rows + row) * LANE_CHUNK;
+        for next in &panels.next_inputs {
+            if let Some(x) = next.get(line) {
+                seen |= x.to_bits();
+            }
+        }
+        let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+        let out = kernel.row::<true>(&mut bar, x, &mut registers);
+        for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
+            present.select(*out, missing).store_slice(&mut panel[at..at + LANE_CHUNK]);
+        }
+        row += 1;
+    }
+    core::hint::black_box(seen);
+    for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
+        register.store_array(slot);
+    }
+    add_bars(simd, chunk, row - from);
+    row
+}
+
+/// Runs hot rows of several chunks, row by row; returns the first row that is not done and how many chunks have done it.
+#[inline(always)]
+fn hot_rows_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
     lane: usize,
     slots: &mut [Slot],
-    mut row: usize,
-) -> usize
+    chunk_len: usize,
+    from: usize,
+) -> (usize, usize)
 where
     K: Kernel<S, I, O, R>,
 {
-    let (zero, one, missing) =
-        (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0), f64x8::splat(simd, f64::NAN));
-    let chunk_len = slots.len() / G;
+    let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
     let first_pos = slots[ROWS_SLOT][0] as usize;
-    let mut hot = [NEVER_HOT; G];
-    let mut counts = [zero; G];
-    let mut registers = [[zero; R]; G];
-    for (g, chunk) in slots.chunks_exact(chunk_len).enumerate() {
-        hot[g] = hot_lanes(simd, kernel, chunk);
-        counts[g] = f64x8::load_array_ref(simd, &chunk[COUNT_SLOT]);
-        for (register, slot) in registers[g].iter_mut().zip(&chunk[HEADER_SLOTS..]) {
-            *register = f64x8::load_array_ref(simd, slot);
-        }
+    let mut hot = [NEVER_HOT; MOST_ABREAST];
+    for (hot, chunk) in hot.iter_mut().zip(slots.chunks_exact(chunk_len)) {
+        *hot = hot_lanes(simd, kernel, chunk);
     }
-    while row < panels.rows {
+    for row in from..panels.rows {
         let at = row * panels.lanes + lane;
-        let mut x = [[zero; I]; G];
-        let mut present = [mask64x8::splat(simd, true); G];
-        let mut all_hot = true;
-        for g in 0..G {
-            present[g] = load_inputs(simd, &panels.inputs, at + g * LANE_CHUNK, &mut x[g]);
-            all_hot &= present[g].to_bitmask() == hot[g];
-        }
-        if !all_hot {
-            break;
-        }
-        for g in 0..G {
-            counts[g] += present[g].select(one, zero);
-            let ring = &mut slots[g * chunk_len + HEADER_SLOTS + R..(g + 1) * chunk_len];
-            let mut bar = Bar { simd, present: present[g], count: counts[g], pos: first_pos + row, ring };
-            let out = kernel.row::<true>(&mut bar, x[g], &mut registers[g]);
-            let at = at + g * LANE_CHUNK;
+        for (index, (chunk, &hot)) in slots.chunks_exact_mut(chunk_len).zip(&hot).enumerate() {
+            let at = at + index * LANE_CHUNK;
+            let mut x = [zero; I];
+            let present = load_inputs(simd, &panels.inputs, at, &mut x);
+            if present.to_bitmask() != hot {
+                return (row, index);
+            }
+            let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
+            let mut registers = [zero; R];
+            for (register, slot) in registers.iter_mut().zip(&header[HEADER_SLOTS..]) {
+                *register = f64x8::load_array_ref(simd, slot);
+            }
+            let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]);
+            let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+            let out = kernel.row::<true>(&mut bar, x, &mut registers);
             for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
-                present[g].select(*out, missing).store_slice(&mut panel[at..at + LANE_CHUNK]);
+                present.select(*out, missing).store_slice(&mut panel[at..at + LANE_CHUNK]);
+            }
+            for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
+                register.store_array(slot);
             }
         }
-        row += 1;
     }
-    for (g, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
-        counts[g].store_array(&mut chunk[COUNT_SLOT]);
-        for (register, slot) in registers[g].iter().zip(&mut chunk[HEADER_SLOTS..]) {
-            register.store_array(slot);
-        }
-    }
-    row
+    (panels.rows, 0)
 }
 
 /// Runs rows that need masks: some lane warms up, is missing, lists or comes back. Stops early once the chunk could go

@@ -250,7 +250,7 @@ def main():
     arguments.add_argument("--data", help="directory of <symbol>_15m.csv")
     arguments.add_argument("--speed", action="store_true", help="time both instead of comparing values")
     arguments = arguments.parse_args()
-    with tempfile.TemporaryDirectory(prefix="barloom-talib-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="barloom-talib-", dir="/tmp") as scratch:
         if arguments.speed:
             speed(arguments.columns, Path(scratch))
             return 0
