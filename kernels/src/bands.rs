@@ -41,7 +41,7 @@ impl<S: Simd> Kernel<S, 1, 3, 0> for Bollinger {
         _: &mut [f64x8<S>; 0],
     ) -> [f64x8<S>; 3] {
         let [mid, squares] = self.tree.push::<S, Moments, HOT>(bar, [x, bar.splat(0.0)]);
-        let width = (squares / bar.splat(self.n as f64)).sqrt() * self.k;
+        let width = (squares * (1.0 / self.n as f64)).sqrt() * self.k;
         let mid = bar.starting_at::<HOT>(self.n, mid);
         [mid + width, mid, mid - width]
     }

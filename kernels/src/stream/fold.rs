@@ -59,6 +59,8 @@ impl<S: Simd> Fold<S, 1> for Smallest {
 pub(crate) struct Moments;
 
 impl<S: Simd> Fold<S, 2> for Moments {
+    const OF_ONE_BAR: usize = 1;
+
     #[inline(always)]
     fn join(
         _: S,
@@ -68,10 +70,24 @@ impl<S: Simd> Fold<S, 2> for Moments {
         newer_bars: f64,
     ) -> [f64x8<S>; 2] {
         let newer_share = newer_bars / (older_bars + newer_bars);
-        let step = newer[0] - older[0];
-        let deviation = step * step * (older_bars * newer_share);
-        [older[0] + step * newer_share, (older[1] + newer[1]) + deviation]
+        join_moments(older, newer, newer_share, older_bars * newer_share)
     }
+
+    #[inline(always)]
+    fn join_equal(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], bars: f64) -> [f64x8<S>; 2] {
+        join_moments(older, newer, 0.5, bars * 0.5)
+    }
+}
+
+#[inline(always)]
+fn join_moments<S: Simd>(
+    older: [f64x8<S>; 2],
+    newer: [f64x8<S>; 2],
+    newer_share: f64,
+    weight: f64,
+) -> [f64x8<S>; 2] {
+    let step = newer[0] - older[0];
+    [older[0] + step * newer_share, (older[1] + newer[1]) + step * step * weight]
 }
 
 /// Means of x and y, squared deviations of x and y, product of deviations.
@@ -79,6 +95,8 @@ impl<S: Simd> Fold<S, 2> for Moments {
 pub(crate) struct CoMoments;
 
 impl<S: Simd> Fold<S, 5> for CoMoments {
+    const OF_ONE_BAR: usize = 2;
+
     #[inline(always)]
     fn join(
         _: S,
@@ -88,14 +106,28 @@ impl<S: Simd> Fold<S, 5> for CoMoments {
         newer_bars: f64,
     ) -> [f64x8<S>; 5] {
         let newer_share = newer_bars / (older_bars + newer_bars);
-        let weight = older_bars * newer_share;
-        let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);
-        [
-            older[0] + step_x * newer_share,
-            older[1] + step_y * newer_share,
-            (older[2] + newer[2]) + step_x * step_x * weight,
-            (older[3] + newer[3]) + step_y * step_y * weight,
-            (older[4] + newer[4]) + step_x * step_y * weight,
-        ]
+        join_co_moments(older, newer, newer_share, older_bars * newer_share)
     }
+
+    #[inline(always)]
+    fn join_equal(_: S, older: [f64x8<S>; 5], newer: [f64x8<S>; 5], bars: f64) -> [f64x8<S>; 5] {
+        join_co_moments(older, newer, 0.5, bars * 0.5)
+    }
+}
+
+#[inline(always)]
+fn join_co_moments<S: Simd>(
+    older: [f64x8<S>; 5],
+    newer: [f64x8<S>; 5],
+    newer_share: f64,
+    weight: f64,
+) -> [f64x8<S>; 5] {
+    let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);
+    [
+        older[0] + step_x * newer_share,
+        older[1] + step_y * newer_share,
+        (older[2] + newer[2]) + step_x * step_x * weight,
+        (older[3] + newer[3]) + step_y * step_y * weight,
+        (older[4] + newer[4]) + step_x * step_y * weight,
+    ]
 }

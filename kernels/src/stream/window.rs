@@ -1,7 +1,7 @@
 //! Windows over the last `n` present bars: a delay, a plain ring, and folds kept as a tree of pairs.
 
 use super::{Bar, Ring, Slot};
-use crate::simd::{Simd, f64x8, prelude::*};
+use crate::simd::{Simd, f64x8, mask64x8, prelude::*};
 
 /// The value `bars` present bars ago.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,9 @@ impl Delay {
 
 /// How two neighbouring stretches of bars join into one; `V` vectors describe a stretch.
 pub(crate) trait Fold<S: Simd, const V: usize> {
+    /// Vectors that say something of a single bar; the others are 0.
+    const OF_ONE_BAR: usize = V;
+
     /// Joins an older stretch with the newer one that follows it.
     fn join(
         simd: S,
@@ -57,6 +60,12 @@ pub(crate) trait Fold<S: Simd, const V: usize> {
         older_bars: f64,
         newer_bars: f64,
     ) -> [f64x8<S>; V];
+
+    /// Joins two stretches of `bars` each.
+    #[inline(always)]
+    fn join_equal(simd: S, older: [f64x8<S>; V], newer: [f64x8<S>; V], bars: f64) -> [f64x8<S>; V] {
+        Self::join(simd, older, newer, bars, bars)
+    }
 }
 
 /// The fold of the last `n` values. Level `k` keeps the folds of `2^k` bars in a ring of `2^k` entries, so the entry
@@ -101,15 +110,23 @@ impl<const V: usize> Tree<V> {
         bar: &mut Bar<'_, S>,
         x: [f64x8<S>; V],
     ) -> [f64x8<S>; V] {
-        let mut stretch = x;
+        if self.n == 1 {
+            return x;
+        }
+        // The first level apart: single bars, of which less is known.
+        let mut old = x;
+        for (slot, old) in as_entry::<V>(bar.ring, self.base).iter_mut().zip(&mut old).take(F::OF_ONE_BAR) {
+            *old = exchange::<S, HOT>(bar.simd, bar.present, slot, *old);
+        }
+        let mut stretch = F::join_equal(bar.simd, old, x, 1.0);
         let mut window = x;
-        for level in 0..self.top {
+        for level in 1..self.top {
             let bars = 1_usize << level;
             let old = self.swap::<S, HOT>(bar, level, stretch);
             if self.n & bars != 0 {
                 window = self.extend::<S, F>(bar, level, stretch, window);
             }
-            stretch = F::join(bar.simd, old, stretch, bars as f64, bars as f64);
+            stretch = F::join_equal(bar.simd, old, stretch, bars as f64);
         }
         if self.n.is_power_of_two() {
             return stretch;
@@ -130,10 +147,7 @@ impl<const V: usize> Tree<V> {
         let entry = as_entry::<V>(bar.ring, at);
         let mut old = stretch;
         for (slot, old) in entry.iter_mut().zip(&mut old) {
-            let new = *old;
-            *old = f64x8::load_array_ref(bar.simd, slot);
-            let new = if HOT { new } else { bar.present.select(new, *old) };
-            new.store_array(slot);
+            *old = exchange::<S, HOT>(bar.simd, bar.present, slot, *old);
         }
         old
     }
@@ -159,6 +173,20 @@ impl<const V: usize> Tree<V> {
         }
         F::join(bar.simd, older, window, (mask + 1) as f64, newer_bars as f64)
     }
+}
+
+/// Puts a value in a slot, in the lanes that are present, and returns the one that was there.
+#[inline(always)]
+fn exchange<S: Simd, const HOT: bool>(
+    simd: S,
+    present: mask64x8<S>,
+    slot: &mut Slot,
+    new: f64x8<S>,
+) -> f64x8<S> {
+    let old = f64x8::load_array_ref(simd, slot);
+    let new = if HOT { new } else { present.select(new, old) };
+    new.store_array(slot);
+    old
 }
 
 #[inline(always)]
