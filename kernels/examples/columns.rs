@@ -14,8 +14,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use barloom_kernels::elementwise::hlc3;
 use barloom_kernels::rolling::{PercentileKind, Ties};
 use barloom_kernels::{bands, macd, momentum, moving, rolling, trend, volatility, volume};
+
+/// Rows of a call when timed, as the engine has them.
+const TILE_ROWS: usize = 256;
 
 /// Passes of a timing, after one that warms up.
 const PASSES: usize = 3;
@@ -120,7 +124,9 @@ fn kernel(name: &str, parameters: &[f64]) -> Result<Kernel, String> {
         "keltner" => {
             let k = real(2);
             kernel!(BAR, |l| bands::keltner_state_len(l, a, b), |x, s, [upper, mid, lower]| {
-                bands::keltner(x[0], x[1], x[2], x[2], l, a, b, k, s, upper, mid, lower)
+                let mut typical = vec![0.0; x[0].len()];
+                hlc3(x[0], x[1], x[2], &mut typical);
+                bands::keltner(x[0], x[1], x[2], &typical, l, a, b, k, s, upper, mid, lower)
             })
         }
         "obv" => {
@@ -142,7 +148,7 @@ fn kernel(name: &str, parameters: &[f64]) -> Result<Kernel, String> {
         "percentile" => {
             let percent = real(1);
             kernel!(CLOSE, |l| rolling::percentile_state_len(l, a), |x, s, [o]| {
-                rolling::percentile(x[0], l, a, percent, PercentileKind::Linear, s, o)
+                rolling::percentile(x[0], l, a, percent, PercentileKind::NearestRank, s, o)
             })
         }
         "percentrank" => kernel!(CLOSE, |l| rolling::percentrank_state_len(l, a), |x, s, [o]| {
@@ -162,7 +168,7 @@ fn write_panel(path: &Path, panel: &[f64]) -> Result<(), String> {
     fs::write(path, bytes).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-fn compare(arguments: &[String]) -> Result<(), String> {
+fn columns(arguments: &[String]) -> Result<(), String> {
     let [mode, dir, lanes, name, parameters @ ..] = arguments else {
         return Err("found too few arguments, expected values|time DIR LANES KERNEL [PARAMETER …]".into());
     };
@@ -174,33 +180,24 @@ fn compare(arguments: &[String]) -> Result<(), String> {
     let panels = kernel.inputs.iter().map(|input| read_panel(&dir.join(format!("{input}.f64"))));
     let panels = panels.collect::<Result<Vec<Vec<f64>>, String>>()?;
     let inputs: Vec<&[f64]> = panels.iter().map(Vec::as_slice).collect();
-    let len = (kernel.state_len)(lanes);
-    let mut state = vec![0.0; len + 8];
-    let off = if std::env::var("NOALIGN").is_ok() { 0 } else { state.as_ptr().align_offset(64) };
-    let state = &mut state[off..off + len];
-    eprintln!("{off} {:?} {:?}", inputs[0].as_ptr(), state.as_ptr());
-    let mut out = vec![vec![0.0; inputs[0].len()]; kernel.outputs];
-    (kernel.run)(&inputs, lanes, state, &mut out);
+    let mut state = vec![0.0; (kernel.state_len)(lanes)];
     match mode.as_str() {
         "values" => {
+            let mut out = vec![vec![0.0; inputs[0].len()]; kernel.outputs];
+            (kernel.run)(&inputs, lanes, &mut state, &mut out);
             for (index, panel) in out.iter().enumerate() {
                 write_panel(&dir.join(format!("out{index}.f64")), panel)?;
             }
         }
         "time" => {
-            for _ in 0..PASSES {
-                // The state goes on from the pass before: every row is past the warm-up.
+            // The state goes on from pass to pass: after the first one every row is past the warm-up.
+            let mut tile = vec![Vec::new(); kernel.outputs];
+            for pass in 0..=PASSES {
                 let start = Instant::now();
-                let tile: usize = std::env::var("TILE").unwrap().parse().unwrap();
-                for out in &mut out { out.truncate(tile * lanes); }
-                let rows = inputs[0].len() / lanes;
-                for from in (0..rows).step_by(tile) {
-                    let to = (from + tile).min(rows);
-                    let part: Vec<&[f64]> = inputs.iter().map(|x| { if std::env::var("HOTIN").is_ok() { &x[..(to-from)*lanes] } else { &x[from * lanes..to * lanes] } }).collect();
-                    for out in &mut out { out.resize((to - from) * lanes, 0.0); }
-                    (kernel.run)(&part, lanes, state, &mut out);
+                run_in_tiles(&kernel, &inputs, lanes, &mut state, &mut tile);
+                if pass > 0 {
+                    println!("{}", start.elapsed().as_nanos());
                 }
-                println!("{}", start.elapsed().as_nanos());
             }
         }
         _ => return Err(format!("{mode}: found no mode, expected values or time")),
@@ -208,9 +205,22 @@ fn compare(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// Runs a kernel as the engine does: a tile of rows per call, its outputs in buffers that the next tile uses again.
+fn run_in_tiles(kernel: &Kernel, inputs: &[&[f64]], lanes: usize, state: &mut [f64], tile: &mut [Vec<f64>]) {
+    let len = inputs[0].len();
+    for from in (0..len).step_by(TILE_ROWS * lanes) {
+        let to = (from + TILE_ROWS * lanes).min(len);
+        let part: Vec<&[f64]> = inputs.iter().map(|x| &x[from..to]).collect();
+        for out in tile.iter_mut() {
+            out.resize(to - from, 0.0);
+        }
+        (kernel.run)(&part, lanes, state, tile);
+    }
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match compare(&arguments) {
+    match columns(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             println!("columns: {message}");

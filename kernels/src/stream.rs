@@ -42,7 +42,7 @@ pub(crate) struct Bar<'a, S: Simd> {
     pub(crate) simd: S,
     /// Lanes with a value.
     pub(crate) present: mask64x8<S>,
-    /// Present bars of each lane, this one included; in hot rows enough of them, but not all.
+    /// Present bars of each lane, this one included; in hot rows perhaps fewer, but more than the warm-up takes.
     pub(crate) count: f64x8<S>,
     /// Rows before this one: the position in every ring.
     pub(crate) pos: usize,
@@ -258,7 +258,8 @@ fn walk_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     let mut row = 0;
     while row < panels.rows {
         let from = row;
-        let (rows, chunks) = hot_rows_abreast::<S, K, I, O, R>(simd, kernel, panels, lane, slots, chunk_len, row);
+        let (rows, chunks) =
+            hot_rows_abreast::<S, K, I, O, R>(simd, kernel, panels, lane, slots, chunk_len, row);
         row = rows;
         for (index, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
             add_bars(simd, chunk, row - from + usize::from(index < chunks));
@@ -330,7 +331,7 @@ where
     for (register, slot) in registers.iter_mut().zip(&header[HEADER_SLOTS..]) {
         *register = f64x8::load_array_ref(simd, slot);
     }
-    let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]);
+    let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
     let mut row = from;
     let mut seen = 0;
     while row < panels.rows {
@@ -397,7 +398,7 @@ where
             for (register, slot) in registers.iter_mut().zip(&header[HEADER_SLOTS..]) {
                 *register = f64x8::load_array_ref(simd, slot);
             }
-            let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]);
+            let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
             let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
             let out = kernel.row::<true>(&mut bar, x, &mut registers);
             for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {

@@ -19,6 +19,11 @@ impl<S: Simd, const V: usize> Fold<S, V> for Sum {
         }
         sum
     }
+
+    #[inline(always)]
+    fn join_equal(simd: S, older: [f64x8<S>; V], newer: [f64x8<S>; V], _: f64) -> [f64x8<S>; V] {
+        Self::join(simd, older, newer, 0.0, 0.0)
+    }
 }
 
 /// A stretch as its sum and its sum weighted 1 (oldest) to its length (newest).
@@ -29,6 +34,12 @@ impl<S: Simd> Fold<S, 2> for WeightedSum {
     #[inline(always)]
     fn join(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], older_bars: f64, _: f64) -> [f64x8<S>; 2] {
         [older[0] + newer[0], older[1] + (newer[1] + newer[0] * older_bars)]
+    }
+
+    #[inline(always)]
+    fn join_equal(simd: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], per_bar: f64) -> [f64x8<S>; 2] {
+        // One over a power of two, and that again: exact.
+        Self::join(simd, older, newer, 1.0 / per_bar, 0.0)
     }
 }
 
@@ -41,6 +52,11 @@ impl<S: Simd> Fold<S, 1> for Largest {
     fn join(_: S, [older]: [f64x8<S>; 1], [newer]: [f64x8<S>; 1], _: f64, _: f64) -> [f64x8<S>; 1] {
         [older.simd_gt(newer).select(older, newer)]
     }
+
+    #[inline(always)]
+    fn join_equal(simd: S, older: [f64x8<S>; 1], newer: [f64x8<S>; 1], _: f64) -> [f64x8<S>; 1] {
+        Self::join(simd, older, newer, 0.0, 0.0)
+    }
 }
 
 /// The smallest value.
@@ -52,14 +68,25 @@ impl<S: Simd> Fold<S, 1> for Smallest {
     fn join(_: S, [older]: [f64x8<S>; 1], [newer]: [f64x8<S>; 1], _: f64, _: f64) -> [f64x8<S>; 1] {
         [older.simd_lt(newer).select(older, newer)]
     }
+
+    #[inline(always)]
+    fn join_equal(simd: S, older: [f64x8<S>; 1], newer: [f64x8<S>; 1], _: f64) -> [f64x8<S>; 1] {
+        Self::join(simd, older, newer, 0.0, 0.0)
+    }
 }
 
-/// Mean and sum of squared deviations from it.
+/// Mean and sum of squared deviations from it. Of stretches whose length is a power of two the sum stands for the mean,
+/// which is one rounding away from neither.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moments;
 
 impl<S: Simd> Fold<S, 2> for Moments {
     const OF_ONE_BAR: usize = 1;
+
+    #[inline(always)]
+    fn settle([sum, squares]: [f64x8<S>; 2], per_bar: f64) -> [f64x8<S>; 2] {
+        [sum * per_bar, squares]
+    }
 
     #[inline(always)]
     fn join(
@@ -70,32 +97,30 @@ impl<S: Simd> Fold<S, 2> for Moments {
         newer_bars: f64,
     ) -> [f64x8<S>; 2] {
         let newer_share = newer_bars / (older_bars + newer_bars);
-        join_moments(older, newer, newer_share, older_bars * newer_share)
+        let step = newer[0] - older[0];
+        let deviation = step * step * (older_bars * newer_share);
+        [older[0] + step * newer_share, (older[1] + newer[1]) + deviation]
     }
 
     #[inline(always)]
-    fn join_equal(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], bars: f64) -> [f64x8<S>; 2] {
-        join_moments(older, newer, 0.5, bars * 0.5)
+    fn join_equal(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], per_bar: f64) -> [f64x8<S>; 2] {
+        let step = newer[0] - older[0];
+        let deviation = step * step * (0.5 * per_bar);
+        [older[0] + newer[0], (older[1] + newer[1]) + deviation]
     }
 }
 
-#[inline(always)]
-fn join_moments<S: Simd>(
-    older: [f64x8<S>; 2],
-    newer: [f64x8<S>; 2],
-    newer_share: f64,
-    weight: f64,
-) -> [f64x8<S>; 2] {
-    let step = newer[0] - older[0];
-    [older[0] + step * newer_share, (older[1] + newer[1]) + step * step * weight]
-}
-
-/// Means of x and y, squared deviations of x and y, product of deviations.
+/// Means of x and y, squared deviations of x and y, product of deviations; sums for means as in [`Moments`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CoMoments;
 
 impl<S: Simd> Fold<S, 5> for CoMoments {
     const OF_ONE_BAR: usize = 2;
+
+    #[inline(always)]
+    fn settle([x, y, xx, yy, xy]: [f64x8<S>; 5], per_bar: f64) -> [f64x8<S>; 5] {
+        [x * per_bar, y * per_bar, xx, yy, xy]
+    }
 
     #[inline(always)]
     fn join(
@@ -106,26 +131,29 @@ impl<S: Simd> Fold<S, 5> for CoMoments {
         newer_bars: f64,
     ) -> [f64x8<S>; 5] {
         let newer_share = newer_bars / (older_bars + newer_bars);
-        join_co_moments(older, newer, newer_share, older_bars * newer_share)
+        let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);
+        let [xx, yy, xy] = join_products(older, newer, step_x, step_y, older_bars * newer_share);
+        [older[0] + step_x * newer_share, older[1] + step_y * newer_share, xx, yy, xy]
     }
 
     #[inline(always)]
-    fn join_equal(_: S, older: [f64x8<S>; 5], newer: [f64x8<S>; 5], bars: f64) -> [f64x8<S>; 5] {
-        join_co_moments(older, newer, 0.5, bars * 0.5)
+    fn join_equal(_: S, older: [f64x8<S>; 5], newer: [f64x8<S>; 5], per_bar: f64) -> [f64x8<S>; 5] {
+        let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);
+        let [xx, yy, xy] = join_products(older, newer, step_x, step_y, 0.5 * per_bar);
+        [older[0] + newer[0], older[1] + newer[1], xx, yy, xy]
     }
 }
 
+/// The squared deviations and the product of deviations of two stretches that are steps apart.
 #[inline(always)]
-fn join_co_moments<S: Simd>(
+fn join_products<S: Simd>(
     older: [f64x8<S>; 5],
     newer: [f64x8<S>; 5],
-    newer_share: f64,
+    step_x: f64x8<S>,
+    step_y: f64x8<S>,
     weight: f64,
-) -> [f64x8<S>; 5] {
-    let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);
+) -> [f64x8<S>; 3] {
     [
-        older[0] + step_x * newer_share,
-        older[1] + step_y * newer_share,
         (older[2] + newer[2]) + step_x * step_x * weight,
         (older[3] + newer[3]) + step_y * step_y * weight,
         (older[4] + newer[4]) + step_x * step_y * weight,
