@@ -21,6 +21,7 @@ impl Bollinger {
 }
 
 impl Layout for Bollinger {
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.n
     }

@@ -27,6 +27,7 @@ impl Spread {
 }
 
 impl Layout for Spread {
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.n
     }

@@ -37,9 +37,8 @@ impl<S: Simd> Fold<S, 2> for WeightedSum {
     }
 
     #[inline(always)]
-    fn join_equal(simd: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], per_bar: f64) -> [f64x8<S>; 2] {
-        // One over a power of two, and that again: exact.
-        Self::join(simd, older, newer, 1.0 / per_bar, 0.0)
+    fn join_equal(simd: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], bars: f64) -> [f64x8<S>; 2] {
+        Self::join(simd, older, newer, bars, bars)
     }
 }
 
@@ -75,8 +74,10 @@ impl<S: Simd> Fold<S, 1> for Smallest {
     }
 }
 
-/// Mean and sum of squared deviations from it. Of stretches whose length is a power of two the sum stands for the mean,
-/// which is one rounding away from neither.
+/// Mean and sum of squared deviations from it.
+///
+/// Stretches of a power of two of bars hold the sum instead of the mean, and the squares as often as they have bars:
+/// halves join without a weight, and what is settled later is a power of two, which rounds nothing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moments;
 
@@ -85,7 +86,7 @@ impl<S: Simd> Fold<S, 2> for Moments {
 
     #[inline(always)]
     fn settle([sum, squares]: [f64x8<S>; 2], per_bar: f64) -> [f64x8<S>; 2] {
-        [sum * per_bar, squares]
+        [sum * per_bar, squares * per_bar]
     }
 
     #[inline(always)]
@@ -103,10 +104,9 @@ impl<S: Simd> Fold<S, 2> for Moments {
     }
 
     #[inline(always)]
-    fn join_equal(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], per_bar: f64) -> [f64x8<S>; 2] {
+    fn join_equal(_: S, older: [f64x8<S>; 2], newer: [f64x8<S>; 2], _: f64) -> [f64x8<S>; 2] {
         let step = newer[0] - older[0];
-        let deviation = step * step * (0.5 * per_bar);
-        [older[0] + newer[0], (older[1] + newer[1]) + deviation]
+        [older[0] + newer[0], (older[1] + newer[1]) * 2.0 + step * step]
     }
 }
 
@@ -119,7 +119,7 @@ impl<S: Simd> Fold<S, 5> for CoMoments {
 
     #[inline(always)]
     fn settle([x, y, xx, yy, xy]: [f64x8<S>; 5], per_bar: f64) -> [f64x8<S>; 5] {
-        [x * per_bar, y * per_bar, xx, yy, xy]
+        [x * per_bar, y * per_bar, xx * per_bar, yy * per_bar, xy * per_bar]
     }
 
     #[inline(always)]
@@ -132,30 +132,25 @@ impl<S: Simd> Fold<S, 5> for CoMoments {
     ) -> [f64x8<S>; 5] {
         let newer_share = newer_bars / (older_bars + newer_bars);
         let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);
-        let [xx, yy, xy] = join_products(older, newer, step_x, step_y, older_bars * newer_share);
-        [older[0] + step_x * newer_share, older[1] + step_y * newer_share, xx, yy, xy]
+        let weight = older_bars * newer_share;
+        [
+            older[0] + step_x * newer_share,
+            older[1] + step_y * newer_share,
+            (older[2] + newer[2]) + step_x * step_x * weight,
+            (older[3] + newer[3]) + step_y * step_y * weight,
+            (older[4] + newer[4]) + step_x * step_y * weight,
+        ]
     }
 
     #[inline(always)]
-    fn join_equal(_: S, older: [f64x8<S>; 5], newer: [f64x8<S>; 5], per_bar: f64) -> [f64x8<S>; 5] {
+    fn join_equal(_: S, older: [f64x8<S>; 5], newer: [f64x8<S>; 5], _: f64) -> [f64x8<S>; 5] {
         let (step_x, step_y) = (newer[0] - older[0], newer[1] - older[1]);
-        let [xx, yy, xy] = join_products(older, newer, step_x, step_y, 0.5 * per_bar);
-        [older[0] + newer[0], older[1] + newer[1], xx, yy, xy]
+        [
+            older[0] + newer[0],
+            older[1] + newer[1],
+            (older[2] + newer[2]) * 2.0 + step_x * step_x,
+            (older[3] + newer[3]) * 2.0 + step_y * step_y,
+            (older[4] + newer[4]) * 2.0 + step_x * step_y,
+        ]
     }
-}
-
-/// The squared deviations and the product of deviations of two stretches that are steps apart.
-#[inline(always)]
-fn join_products<S: Simd>(
-    older: [f64x8<S>; 5],
-    newer: [f64x8<S>; 5],
-    step_x: f64x8<S>,
-    step_y: f64x8<S>,
-    weight: f64,
-) -> [f64x8<S>; 3] {
-    [
-        (older[2] + newer[2]) + step_x * step_x * weight,
-        (older[3] + newer[3]) + step_y * step_y * weight,
-        (older[4] + newer[4]) + step_x * step_y * weight,
-    ]
 }

@@ -52,8 +52,8 @@ pub(crate) trait Fold<S: Simd, const V: usize> {
     /// Vectors that say something of a single bar; the others are 0.
     const OF_ONE_BAR: usize = V;
 
-    /// A stretch as [`Fold::join`] takes it, from one as [`Fold::join_equal`] makes it; its bars are a power of two, and
-    /// `per_bar` is one over them.
+    /// A stretch as [`Fold::join`] takes it, from one as [`Fold::join_equal`] makes it; its bars are a power of two,
+    /// `per_bar` is one over them, and to multiply by either is exact.
     #[inline(always)]
     fn settle(stretch: [f64x8<S>; V], _per_bar: f64) -> [f64x8<S>; V] {
         stretch
@@ -68,8 +68,8 @@ pub(crate) trait Fold<S: Simd, const V: usize> {
         newer_bars: f64,
     ) -> [f64x8<S>; V];
 
-    /// Joins two stretches of one length, a power of two; `per_bar` is one over it.
-    fn join_equal(simd: S, older: [f64x8<S>; V], newer: [f64x8<S>; V], per_bar: f64) -> [f64x8<S>; V];
+    /// Joins two stretches of `bars` each, a power of two.
+    fn join_equal(simd: S, older: [f64x8<S>; V], newer: [f64x8<S>; V], bars: f64) -> [f64x8<S>; V];
 }
 
 /// The fold of the last `n` values. Level `k` keeps the folds of `2^k` bars in a ring of `2^k` entries, so the entry
@@ -133,7 +133,7 @@ impl<const V: usize> Tree<V> {
             if n & bars != 0 {
                 window = self.extend::<S, F>(simd, entries, pos, (bars, per_bar), stretch, window);
             }
-            stretch = F::join_equal(simd, old, stretch, per_bar);
+            stretch = F::join_equal(simd, old, stretch, bars as f64);
             bars *= 2;
             per_bar *= 0.5;
         }
