@@ -144,13 +144,14 @@ const MOST_ABREAST: usize = 8;
 /// Rows that all chunks walk before the next rows begin: few enough to stay in the cache meanwhile.
 const TILE_ROWS: usize = 64;
 
-/// The panels of a tile.
+/// The panels of a tile, in chunks.
 struct Panels<'a, const I: usize, const O: usize> {
-    inputs: [&'a [f64]; I],
+    inputs: [&'a [Slot]; I],
     /// Those of the tile that follows.
-    next_inputs: [&'a [f64]; I],
-    outputs: [&'a mut [f64]; O],
-    lanes: usize,
+    next_inputs: [&'a [Slot]; I],
+    outputs: [&'a mut [Slot]; O],
+    /// Chunks of a row.
+    width: usize,
     rows: usize,
 }
 
@@ -162,7 +163,7 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     inputs: [&[f64]; I],
     lanes: usize,
     state: &mut [f64],
-    mut outputs: [&mut [f64]; O],
+    outputs: [&mut [f64]; O],
 ) where
     K: Kernel<S, I, O, R>,
 {
@@ -172,15 +173,18 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
         state_len(kernel, R, lanes),
         "state is as long as the state_len of these parameters"
     );
+    let width = lanes / LANE_CHUNK;
+    let inputs = inputs.map(|x| x.as_chunks().0);
+    let mut outputs = outputs.map(|x| x.as_chunks_mut().0);
     for from in (0..rows).step_by(TILE_ROWS) {
-        let tile = from * lanes..(from + TILE_ROWS).min(rows) * lanes;
-        let next = tile.end..(tile.end + TILE_ROWS * lanes).min(rows * lanes);
+        let tile = from * width..(from + TILE_ROWS).min(rows) * width;
+        let next = tile.end..(tile.end + TILE_ROWS * width).min(rows * width);
         let mut panels = Panels {
-            inputs: inputs.map(|x| &x[tile.clone()]),
-            next_inputs: inputs.map(|x| &x[next.clone()]),
-            outputs: outputs.each_mut().map(|x| &mut x[tile.clone()]),
-            lanes,
-            rows: tile.len() / lanes,
+            inputs: inputs.map(|x: &[Slot]| &x[tile.clone()]),
+            next_inputs: inputs.map(|x: &[Slot]| &x[next.clone()]),
+            outputs: outputs.each_mut().map(|x: &mut &mut [Slot]| &mut x[tile.clone()]),
+            width,
+            rows: tile.len() / width,
         };
         drive_tile::<S, K, I, O, R>(simd, kernel, &mut panels, state);
     }
@@ -196,9 +200,9 @@ fn drive_tile<S: Simd, K, const I: usize, const O: usize, const R: usize>(
 ) where
     K: Kernel<S, I, O, R>,
 {
-    let chunk_len = state.len() / panels.lanes;
+    let chunk_len = state.len() / (panels.width * LANE_CHUNK);
     let mut rest = state.as_chunks_mut::<LANE_CHUNK>().0;
-    let mut lane = 0;
+    let mut column = 0;
     while !rest.is_empty() {
         // Narrow vectors already keep the units busy with one chunk.
         let abreast = if K::ABREAST && <S::f64s as SimdBase<S>>::LEN > 2 {
@@ -210,14 +214,14 @@ fn drive_tile<S: Simd, K, const I: usize, const O: usize, const R: usize>(
         };
         let (mine, others) = rest.split_at_mut(abreast * chunk_len);
         if abreast == 1 {
-            walk::<S, K, I, O, R>(simd, kernel, panels, lane, mine);
+            walk::<S, K, I, O, R>(simd, kernel, panels, column, mine);
         } else {
-            walk_abreast::<S, K, I, O, R>(simd, kernel, panels, lane, mine, chunk_len);
+            walk_abreast::<S, K, I, O, R>(simd, kernel, panels, column, mine, chunk_len);
         }
         for chunk in mine.chunks_exact_mut(chunk_len) {
             chunk[ROWS_SLOT][0] += panels.rows as f64;
         }
-        lane += abreast * LANE_CHUNK;
+        column += abreast;
         rest = others;
     }
 }
@@ -228,16 +232,16 @@ fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
-    lane: usize,
+    column: usize,
     chunk: &mut [Slot],
 ) where
     K: Kernel<S, I, O, R>,
 {
     let mut row = 0;
     while row < panels.rows {
-        row = hot_rows::<S, K, I, O, R>(simd, kernel, panels, lane, chunk, row);
+        row = hot_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row);
         if row < panels.rows {
-            row = cold_rows::<S, K, I, O, R>(simd, kernel, panels, lane, chunk, row..panels.rows);
+            row = cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..panels.rows);
         }
     }
 }
@@ -249,7 +253,7 @@ fn walk_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
-    lane: usize,
+    column: usize,
     slots: &mut [Slot],
     chunk_len: usize,
 ) where
@@ -259,13 +263,13 @@ fn walk_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     while row < panels.rows {
         let from = row;
         let (rows, chunks) =
-            hot_rows_abreast::<S, K, I, O, R>(simd, kernel, panels, lane, slots, chunk_len, row);
+            hot_rows_abreast::<S, K, I, O, R>(simd, kernel, panels, column, slots, chunk_len, row);
         row = rows;
         for (index, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
             add_bars(simd, chunk, row - from + usize::from(index < chunks));
             if row < panels.rows && index >= chunks {
-                let lane = lane + index * LANE_CHUNK;
-                cold_rows::<S, K, I, O, R>(simd, kernel, panels, lane, chunk, row..row + 1);
+                let column = column + index;
+                cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..row + 1);
             }
         }
         row += 1;
@@ -298,13 +302,13 @@ fn hot_lanes<S: Simd, K: Layout>(simd: S, kernel: K, chunk: &[Slot]) -> u64 {
 #[inline(always)]
 fn load_inputs<S: Simd, const I: usize>(
     simd: S,
-    inputs: &[&[f64]; I],
+    inputs: &[&[Slot]; I],
     at: usize,
     x: &mut [f64x8<S>; I],
 ) -> mask64x8<S> {
     let mut present = mask64x8::splat(simd, true);
     for (x, input) in x.iter_mut().zip(inputs) {
-        *x = f64x8::from_slice(simd, &input[at..at + LANE_CHUNK]);
+        *x = f64x8::load_array_ref(simd, &input[at]);
         present &= x.simd_eq(*x);
     }
     present
@@ -316,7 +320,7 @@ fn hot_rows<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
-    lane: usize,
+    column: usize,
     chunk: &mut [Slot],
     from: usize,
 ) -> usize
@@ -335,7 +339,7 @@ where
     let mut row = from;
     let mut seen = 0;
     while row < panels.rows {
-        let at = row * panels.lanes + lane;
+        let at = row * panels.width + column;
         let mut x = [zero; I];
         let present = load_inputs(simd, &panels.inputs, at, &mut x);
         if present.to_bitmask() != hot {
@@ -343,16 +347,16 @@ where
         }
         // The strides of a chunk are too long for a processor to foresee. One line of the next tile per row, front to
         // back, it does foresee, and the chunks find their rows in the cache.
-        let line = (lane / LANE_CHUNK * panels.rows + row) * LANE_CHUNK;
+        let line = column * panels.rows + row;
         for next in &panels.next_inputs {
             if let Some(x) = next.get(line) {
-                seen |= x.to_bits();
+                seen |= x[0].to_bits();
             }
         }
         let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
         let out = kernel.row::<true>(&mut bar, x, &mut registers);
         for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
-            present.select(*out, missing).store_slice(&mut panel[at..at + LANE_CHUNK]);
+            present.select(*out, missing).store_array(&mut panel[at]);
         }
         row += 1;
     }
@@ -370,7 +374,7 @@ fn hot_rows_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
-    lane: usize,
+    column: usize,
     slots: &mut [Slot],
     chunk_len: usize,
     from: usize,
@@ -385,9 +389,9 @@ where
         *hot = hot_lanes(simd, kernel, chunk);
     }
     for row in from..panels.rows {
-        let at = row * panels.lanes + lane;
+        let at = row * panels.width + column;
         for (index, (chunk, &hot)) in slots.chunks_exact_mut(chunk_len).zip(&hot).enumerate() {
-            let at = at + index * LANE_CHUNK;
+            let at = at + index;
             let mut x = [zero; I];
             let present = load_inputs(simd, &panels.inputs, at, &mut x);
             if present.to_bitmask() != hot {
@@ -402,7 +406,7 @@ where
             let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
             let out = kernel.row::<true>(&mut bar, x, &mut registers);
             for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
-                present.select(*out, missing).store_slice(&mut panel[at..at + LANE_CHUNK]);
+                present.select(*out, missing).store_array(&mut panel[at]);
             }
             for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
                 register.store_array(slot);
@@ -419,7 +423,7 @@ fn cold_rows<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
-    lane: usize,
+    column: usize,
     chunk: &mut [Slot],
     rows: core::ops::Range<usize>,
 ) -> usize
@@ -437,7 +441,7 @@ where
             }
             let mut row = rows.start;
             loop {
-                let at = row * panels.lanes + lane;
+                let at = row * panels.width + column;
                 let mut x = [zero; I];
                 let present = load_inputs(simd, &panels.inputs, at, &mut x);
                 let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
@@ -463,7 +467,7 @@ where
                 let out = kernel.row::<false>(&mut bar, x, &mut registers);
                 for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
                     let out = present.select(*out, f64x8::splat(simd, f64::NAN));
-                    out.store_slice(&mut panel[at..at + LANE_CHUNK]);
+                    out.store_array(&mut panel[at]);
                 }
                 row += 1;
                 if row == rows.end || hot_lanes(simd, kernel, chunk) != NEVER_HOT {
