@@ -1,7 +1,9 @@
 //! How an indicator runs over rows: eight lanes at a time, its recurrence in registers, its windows in rings.
 //!
-//! A chunk of eight lanes walks down all rows of the call before the next chunk starts, so a recurrence lives in
-//! registers and touches memory once per call. Its state is a run of eight-lane slots:
+//! The rows of a call are taken in tiles that stay in the cache. In a tile a chunk of eight lanes walks down all rows
+//! before the next chunk starts, its recurrence in registers, while the next tile is read ahead. Short rows wait on memory
+//! or on themselves: their chunks go abreast, row by row, and registers live in the state. The state of a chunk is a run
+//! of eight-lane slots:
 //!
 //! ```text
 //! bars present | bars missed since | rows seen | registers … | rings …
