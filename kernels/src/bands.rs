@@ -21,6 +21,7 @@ impl Bollinger {
 }
 
 impl Layout for Bollinger {
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.n
     }
@@ -41,7 +42,7 @@ impl<S: Simd> Kernel<S, 1, 3, 0> for Bollinger {
         _: &mut [f64x8<S>; 0],
     ) -> [f64x8<S>; 3] {
         let [mid, squares] = self.tree.push::<S, Moments, HOT>(bar, [x, bar.splat(0.0)]);
-        let width = (squares / bar.splat(self.n as f64)).sqrt() * self.k;
+        let width = (squares * (1.0 / self.n as f64)).sqrt() * self.k;
         let mid = bar.starting_at::<HOT>(self.n, mid);
         [mid + width, mid, mid - width]
     }
@@ -173,7 +174,7 @@ impl Keltner {
 }
 
 impl Layout for Keltner {
-    const SIDE_BY_SIDE: bool = true;
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.mid.first_bar()
     }

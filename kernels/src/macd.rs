@@ -24,7 +24,7 @@ impl Macd {
 }
 
 impl Layout for Macd {
-    const SIDE_BY_SIDE: bool = true;
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.signal.first_bar()
     }

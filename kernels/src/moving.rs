@@ -129,7 +129,7 @@ pub fn wma(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 struct Smoothed(Smooth);
 
 impl Layout for Smoothed {
-    const SIDE_BY_SIDE: bool = true;
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.0.first_bar()
     }
@@ -194,7 +194,7 @@ pub fn rma(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 struct Ewm(Smooth);
 
 impl Layout for Ewm {
-    const SIDE_BY_SIDE: bool = true;
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         1
     }

@@ -1,7 +1,9 @@
 //! How an indicator runs over rows: eight lanes at a time, its recurrence in registers, its windows in rings.
 //!
-//! A chunk of eight lanes walks down all rows of the call before the next chunk starts, so a recurrence lives in
-//! registers and touches memory once per call. Its state is a run of eight-lane slots:
+//! The rows of a call are taken in tiles that stay in the cache. In a tile a chunk of eight lanes walks down all rows
+//! before the next chunk starts, its recurrence in registers, while the next tile is read ahead. Short rows wait on memory
+//! or on themselves: their chunks go abreast, row by row, and registers live in the state. The state of a chunk is a run
+//! of eight-lane slots:
 //!
 //! ```text
 //! bars present | bars missed since | rows seen | registers … | rings …
@@ -42,7 +44,7 @@ pub(crate) struct Bar<'a, S: Simd> {
     pub(crate) simd: S,
     /// Lanes with a value.
     pub(crate) present: mask64x8<S>,
-    /// Present bars of each lane, this one included.
+    /// Present bars of each lane, this one included; in hot rows perhaps fewer, but more than the warm-up takes.
     pub(crate) count: f64x8<S>,
     /// Rows before this one: the position in every ring.
     pub(crate) pos: usize,
@@ -98,8 +100,8 @@ pub(crate) struct Ring {
 
 /// Parameters of an indicator and the shape of its state.
 pub(crate) trait Layout: Copy {
-    /// Whether several chunks are worth running side by side: yes for short recurrences, which wait on themselves.
-    const SIDE_BY_SIDE: bool = false;
+    /// Whether several chunks are worth running abreast: yes for short rows, which wait on memory or on themselves.
+    const ABREAST: bool = false;
 
     /// Present bars after which a row needs no warm-up logic.
     fn warm_bars(&self) -> usize;
@@ -138,11 +140,20 @@ macro_rules! run {
 }
 pub(crate) use run;
 
-/// The panels of a call.
+/// Chunks that run abreast at most.
+const MOST_ABREAST: usize = 8;
+
+/// Rows that all chunks walk before the next rows begin: few enough to stay in the cache meanwhile.
+const TILE_ROWS: usize = 64;
+
+/// The panels of a tile, in chunks.
 struct Panels<'a, const I: usize, const O: usize> {
-    inputs: [&'a [f64]; I],
-    outputs: [&'a mut [f64]; O],
-    lanes: usize,
+    inputs: [&'a [Slot]; I],
+    /// Those of the tile that follows.
+    next_inputs: [&'a [Slot]; I],
+    outputs: [&'a mut [Slot]; O],
+    /// Chunks of a row.
+    width: usize,
     rows: usize,
 }
 
@@ -164,62 +175,115 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
         state_len(kernel, R, lanes),
         "state is as long as the state_len of these parameters"
     );
-    let mut panels = Panels { inputs, outputs, lanes, rows };
-    let chunk_len = state.len() / lanes;
+    let width = lanes / LANE_CHUNK;
+    let inputs = inputs.map(|x| x.as_chunks().0);
+    let mut outputs = outputs.map(|x| x.as_chunks_mut().0);
+    for from in (0..rows).step_by(TILE_ROWS) {
+        let tile = from * width..(from + TILE_ROWS).min(rows) * width;
+        let next = tile.end..(tile.end + TILE_ROWS * width).min(rows * width);
+        let mut panels = Panels {
+            inputs: inputs.map(|x: &[Slot]| &x[tile.clone()]),
+            next_inputs: inputs.map(|x: &[Slot]| &x[next.clone()]),
+            outputs: outputs.each_mut().map(|x: &mut &mut [Slot]| &mut x[tile.clone()]),
+            width,
+            rows: tile.len() / width,
+        };
+        drive_tile::<S, K, I, O, R>(simd, kernel, &mut panels, state);
+    }
+}
+
+/// Takes all chunks through the rows of a tile: those that run abreast row by row, the others one after the other.
+#[inline(always)]
+fn drive_tile<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+    simd: S,
+    kernel: K,
+    panels: &mut Panels<'_, I, O>,
+    state: &mut [f64],
+) where
+    K: Kernel<S, I, O, R>,
+{
+    let chunk_len = state.len() / (panels.width * LANE_CHUNK);
     let mut rest = state.as_chunks_mut::<LANE_CHUNK>().0;
-    let mut lane = 0;
+    let mut column = 0;
     while !rest.is_empty() {
         // Narrow vectors already keep the units busy with one chunk.
-        let side_by_side = K::SIDE_BY_SIDE && <S::f64s as SimdBase<S>>::LEN > 2;
-        if side_by_side {
+        let abreast = if K::ABREAST && <S::f64s as SimdBase<S>>::LEN > 2 {
             // A chunk that starts cold would hold up the ones beside it.
-            let hot = rest.chunks_exact(chunk_len).take(4);
-            let hot = hot.take_while(|chunk| hot_lanes(simd, kernel, chunk) != NEVER_HOT).count();
-            let group = 1 << hot.max(1).ilog2();
-            let (mine, others) = rest.split_at_mut(group * chunk_len);
-            match group {
-                4 => walk::<S, K, I, O, R, 4>(simd, kernel, &mut panels, lane, mine),
-                2 => walk::<S, K, I, O, R, 2>(simd, kernel, &mut panels, lane, mine),
-                _ => walk::<S, K, I, O, R, 1>(simd, kernel, &mut panels, lane, mine),
-            }
-            lane += group * LANE_CHUNK;
-            rest = others;
+            let hot = rest.chunks_exact(chunk_len).take(MOST_ABREAST);
+            hot.take_while(|chunk| hot_lanes(simd, kernel, chunk) != NEVER_HOT).count().max(1)
         } else {
-            let (mine, others) = rest.split_at_mut(chunk_len);
-            walk::<S, K, I, O, R, 1>(simd, kernel, &mut panels, lane, mine);
-            lane += LANE_CHUNK;
-            rest = others;
+            1
+        };
+        let (mine, others) = rest.split_at_mut(abreast * chunk_len);
+        if abreast == 1 {
+            walk::<S, K, I, O, R>(simd, kernel, panels, column, mine);
+        } else {
+            walk_abreast::<S, K, I, O, R>(simd, kernel, panels, column, mine, chunk_len);
+        }
+        for chunk in mine.chunks_exact_mut(chunk_len) {
+            chunk[ROWS_SLOT][0] += panels.rows as f64;
+        }
+        column += abreast;
+        rest = others;
+    }
+}
+
+/// Takes a chunk down all rows: hot rows as long as they last, then cold ones until it is hot again.
+#[inline(always)]
+fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+    simd: S,
+    kernel: K,
+    panels: &mut Panels<'_, I, O>,
+    column: usize,
+    chunk: &mut [Slot],
+) where
+    K: Kernel<S, I, O, R>,
+{
+    let mut row = 0;
+    while row < panels.rows {
+        row = hot_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row);
+        if row < panels.rows {
+            row = cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..panels.rows);
         }
     }
 }
 
-/// Takes `G` neighbouring chunks, side by side, down all rows: hot rows as long as all of them are hot, else cold ones.
+/// Takes neighbouring chunks down all rows, every row through all of them: memory is read front to back, and while a
+/// recurrence waits on itself the next chunk's goes on. Registers live in the state meanwhile.
 #[inline(always)]
-fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usize>(
+fn walk_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
-    lane: usize,
+    column: usize,
     slots: &mut [Slot],
+    chunk_len: usize,
 ) where
     K: Kernel<S, I, O, R>,
 {
-    let rows = panels.rows;
     let mut row = 0;
-    while row < rows {
-        row = hot_rows::<S, K, I, O, R, G>(simd, kernel, panels, lane, slots, row);
-        if row == rows {
-            break;
+    while row < panels.rows {
+        let from = row;
+        let (rows, chunks) =
+            hot_rows_abreast::<S, K, I, O, R>(simd, kernel, panels, column, slots, chunk_len, row);
+        row = rows;
+        for (index, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
+            add_bars(simd, chunk, row - from + usize::from(index < chunks));
+            if row < panels.rows && index >= chunks {
+                let column = column + index;
+                cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..row + 1);
+            }
         }
-        let cold = if G == 1 { row..rows } else { row..row + 1 };
-        for (g, chunk) in slots.chunks_exact_mut(slots.len() / G).enumerate() {
-            row =
-                cold_rows::<S, K, I, O, R>(simd, kernel, panels, lane + g * LANE_CHUNK, chunk, cold.clone());
-        }
+        row += 1;
     }
-    for chunk in slots.chunks_exact_mut(slots.len() / G) {
-        chunk[ROWS_SLOT][0] += rows as f64;
-    }
+}
+
+/// Counts hot rows: a bar in every lane that was ever listed.
+#[inline(always)]
+fn add_bars<S: Simd>(simd: S, chunk: &mut [Slot], bars: usize) {
+    let count = f64x8::load_array_ref(simd, &chunk[COUNT_SLOT]);
+    let listed = count.simd_gt(f64x8::splat(simd, 0.0));
+    listed.select(count + bars as f64, count).store_array(&mut chunk[COUNT_SLOT]);
 }
 
 /// No set of lanes: the next row is cold.
@@ -240,76 +304,118 @@ fn hot_lanes<S: Simd, K: Layout>(simd: S, kernel: K, chunk: &[Slot]) -> u64 {
 #[inline(always)]
 fn load_inputs<S: Simd, const I: usize>(
     simd: S,
-    inputs: &[&[f64]; I],
+    inputs: &[&[Slot]; I],
     at: usize,
     x: &mut [f64x8<S>; I],
 ) -> mask64x8<S> {
     let mut present = mask64x8::splat(simd, true);
     for (x, input) in x.iter_mut().zip(inputs) {
-        *x = f64x8::from_slice(simd, &input[at..at + LANE_CHUNK]);
+        *x = f64x8::load_array_ref(simd, &input[at]);
         present &= x.simd_eq(*x);
     }
     present
 }
 
-/// Runs from `row` on as long as the rows of all `G` chunks are hot; returns the first row that is not.
+/// Runs from `row` on as long as rows are hot; returns the first row that is not.
 #[inline(always)]
-fn hot_rows<S: Simd, K, const I: usize, const O: usize, const R: usize, const G: usize>(
+fn hot_rows<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
-    lane: usize,
-    slots: &mut [Slot],
-    mut row: usize,
+    column: usize,
+    chunk: &mut [Slot],
+    from: usize,
 ) -> usize
 where
     K: Kernel<S, I, O, R>,
 {
-    let (zero, one, missing) =
-        (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0), f64x8::splat(simd, f64::NAN));
-    let chunk_len = slots.len() / G;
-    let first_pos = slots[ROWS_SLOT][0] as usize;
-    let mut hot = [NEVER_HOT; G];
-    let mut counts = [zero; G];
-    let mut registers = [[zero; R]; G];
-    for (g, chunk) in slots.chunks_exact(chunk_len).enumerate() {
-        hot[g] = hot_lanes(simd, kernel, chunk);
-        counts[g] = f64x8::load_array_ref(simd, &chunk[COUNT_SLOT]);
-        for (register, slot) in registers[g].iter_mut().zip(&chunk[HEADER_SLOTS..]) {
-            *register = f64x8::load_array_ref(simd, slot);
-        }
+    let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
+    let first_pos = chunk[ROWS_SLOT][0] as usize;
+    let hot = hot_lanes(simd, kernel, chunk);
+    let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
+    let mut registers = [zero; R];
+    for (register, slot) in registers.iter_mut().zip(&header[HEADER_SLOTS..]) {
+        *register = f64x8::load_array_ref(simd, slot);
     }
+    let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
+    let mut row = from;
+    let mut seen = 0;
     while row < panels.rows {
-        let at = row * panels.lanes + lane;
-        let mut x = [[zero; I]; G];
-        let mut present = [mask64x8::splat(simd, true); G];
-        let mut all_hot = true;
-        for g in 0..G {
-            present[g] = load_inputs(simd, &panels.inputs, at + g * LANE_CHUNK, &mut x[g]);
-            all_hot &= present[g].to_bitmask() == hot[g];
-        }
-        if !all_hot {
+        let at = row * panels.width + column;
+        let mut x = [zero; I];
+        let present = load_inputs(simd, &panels.inputs, at, &mut x);
+        if present.to_bitmask() != hot {
             break;
         }
-        for g in 0..G {
-            counts[g] += present[g].select(one, zero);
-            let ring = &mut slots[g * chunk_len + HEADER_SLOTS + R..(g + 1) * chunk_len];
-            let mut bar = Bar { simd, present: present[g], count: counts[g], pos: first_pos + row, ring };
-            let out = kernel.row::<true>(&mut bar, x[g], &mut registers[g]);
-            let at = at + g * LANE_CHUNK;
-            for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
-                present[g].select(*out, missing).store_slice(&mut panel[at..at + LANE_CHUNK]);
+        // The strides of a chunk are too long for a processor to foresee. One line of the next tile per row, front to
+        // back, it does foresee, and the chunks find their rows in the cache.
+        let line = column * panels.rows + row;
+        for next in &panels.next_inputs {
+            if let Some(x) = next.get(line) {
+                seen |= x[0].to_bits();
             }
+        }
+        let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+        let out = kernel.row::<true>(&mut bar, x, &mut registers);
+        for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
+            present.select(*out, missing).store_array(&mut panel[at]);
         }
         row += 1;
     }
-    for (g, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
-        counts[g].store_array(&mut chunk[COUNT_SLOT]);
-        for (register, slot) in registers[g].iter().zip(&mut chunk[HEADER_SLOTS..]) {
-            register.store_array(slot);
+    core::hint::black_box(seen);
+    for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
+        register.store_array(slot);
+    }
+    add_bars(simd, chunk, row - from);
+    row
+}
+
+/// Runs hot rows of several chunks, row by row; returns the first row that is not done and how many chunks have done it.
+#[inline(always)]
+fn hot_rows_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
+    simd: S,
+    kernel: K,
+    panels: &mut Panels<'_, I, O>,
+    column: usize,
+    slots: &mut [Slot],
+    chunk_len: usize,
+    from: usize,
+) -> (usize, usize)
+where
+    K: Kernel<S, I, O, R>,
+{
+    let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
+    let first_pos = slots[ROWS_SLOT][0] as usize;
+    let mut hot = [NEVER_HOT; MOST_ABREAST];
+    for (hot, chunk) in hot.iter_mut().zip(slots.chunks_exact(chunk_len)) {
+        *hot = hot_lanes(simd, kernel, chunk);
+    }
+    for row in from..panels.rows {
+        let at = row * panels.width + column;
+        for (index, (chunk, &hot)) in slots.chunks_exact_mut(chunk_len).zip(&hot).enumerate() {
+            let at = at + index;
+            let mut x = [zero; I];
+            let present = load_inputs(simd, &panels.inputs, at, &mut x);
+            if present.to_bitmask() != hot {
+                return (row, index);
+            }
+            let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
+            let mut registers = [zero; R];
+            for (register, slot) in registers.iter_mut().zip(&header[HEADER_SLOTS..]) {
+                *register = f64x8::load_array_ref(simd, slot);
+            }
+            let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
+            let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+            let out = kernel.row::<true>(&mut bar, x, &mut registers);
+            for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
+                present.select(*out, missing).store_array(&mut panel[at]);
+            }
+            for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
+                register.store_array(slot);
+            }
         }
     }
-    row
+    (panels.rows, 0)
 }
 
 /// Runs rows that need masks: some lane warms up, is missing, lists or comes back. Stops early once the chunk could go
@@ -319,7 +425,7 @@ fn cold_rows<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
-    lane: usize,
+    column: usize,
     chunk: &mut [Slot],
     rows: core::ops::Range<usize>,
 ) -> usize
@@ -337,7 +443,7 @@ where
             }
             let mut row = rows.start;
             loop {
-                let at = row * panels.lanes + lane;
+                let at = row * panels.width + column;
                 let mut x = [zero; I];
                 let present = load_inputs(simd, &panels.inputs, at, &mut x);
                 let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
@@ -363,7 +469,7 @@ where
                 let out = kernel.row::<false>(&mut bar, x, &mut registers);
                 for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
                     let out = present.select(*out, f64x8::splat(simd, f64::NAN));
-                    out.store_slice(&mut panel[at..at + LANE_CHUNK]);
+                    out.store_array(&mut panel[at]);
                 }
                 row += 1;
                 if row == rows.end || hot_lanes(simd, kernel, chunk) != NEVER_HOT {

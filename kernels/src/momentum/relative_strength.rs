@@ -8,7 +8,7 @@ use crate::stream::{Bar, Kernel, Layout, run, state_len};
 struct Rsi(Smooth);
 
 impl Layout for Rsi {
-    const SIDE_BY_SIDE: bool = true;
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.0.first_bar()
     }

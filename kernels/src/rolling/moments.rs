@@ -27,6 +27,7 @@ impl Spread {
 }
 
 impl Layout for Spread {
+    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.n
     }
@@ -48,7 +49,7 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for Spread {
     ) -> [f64x8<S>; 1] {
         let zero = bar.splat(0.0);
         let [mean, squares] = self.tree.push::<S, Moments, HOT>(bar, [x, zero]);
-        let variance = squares / bar.splat(self.n as f64);
+        let variance = squares * (1.0 / self.n as f64);
         let value = match self.of {
             Of::Variance => variance,
             Of::Deviation => variance.sqrt(),

@@ -1,7 +1,7 @@
 //! Windows over the last `n` present bars: a delay, a plain ring, and folds kept as a tree of pairs.
 
 use super::{Bar, Ring, Slot};
-use crate::simd::{Simd, f64x8, prelude::*};
+use crate::simd::{Simd, f64x8, mask64x8, prelude::*};
 
 /// The value `bars` present bars ago.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,16 @@ impl Delay {
 
 /// How two neighbouring stretches of bars join into one; `V` vectors describe a stretch.
 pub(crate) trait Fold<S: Simd, const V: usize> {
+    /// Vectors that say something of a single bar; the others are 0.
+    const OF_ONE_BAR: usize = V;
+
+    /// A stretch as [`Fold::join`] takes it, from one as [`Fold::join_equal`] makes it; its bars are a power of two,
+    /// `per_bar` is one over them, and to multiply by either is exact.
+    #[inline(always)]
+    fn settle(stretch: [f64x8<S>; V], _per_bar: f64) -> [f64x8<S>; V] {
+        stretch
+    }
+
     /// Joins an older stretch with the newer one that follows it.
     fn join(
         simd: S,
@@ -57,6 +67,9 @@ pub(crate) trait Fold<S: Simd, const V: usize> {
         older_bars: f64,
         newer_bars: f64,
     ) -> [f64x8<S>; V];
+
+    /// Joins two stretches of `bars` each, a power of two.
+    fn join_equal(simd: S, older: [f64x8<S>; V], newer: [f64x8<S>; V], bars: f64) -> [f64x8<S>; V];
 }
 
 /// The fold of the last `n` values. Level `k` keeps the folds of `2^k` bars in a ring of `2^k` entries, so the entry
@@ -85,13 +98,9 @@ impl<const V: usize> Tree<V> {
 
     pub(crate) fn rings(&self, visit: &mut dyn FnMut(Ring)) {
         for level in 0..self.ring_levels() {
-            visit(Ring { start: self.level_start(level), len: 1 << level, width: V });
+            let before = (1 << level) - 1;
+            visit(Ring { start: self.base + V * before, len: 1 << level, width: V });
         }
-    }
-
-    #[inline(always)]
-    fn level_start(&self, level: u32) -> usize {
-        self.base + V * ((1 << level) - 1)
     }
 
     /// Takes this bar's value, returns the fold of the last `n`. Entries of bars before the first are zero.
@@ -101,67 +110,77 @@ impl<const V: usize> Tree<V> {
         bar: &mut Bar<'_, S>,
         x: [f64x8<S>; V],
     ) -> [f64x8<S>; V] {
-        let mut stretch = x;
-        let mut window = x;
-        for level in 0..self.top {
-            let bars = 1_usize << level;
-            let old = self.swap::<S, HOT>(bar, level, stretch);
-            if self.n & bars != 0 {
-                window = self.extend::<S, F>(bar, level, stretch, window);
+        let (n, simd, present, pos) = (self.n, bar.simd, bar.present, bar.pos);
+        if n == 1 {
+            return F::settle(x, 1.0);
+        }
+        // Level by level, the entries of the rings: 1, 2, 4, …; a level begins at as many as it has, less one.
+        let entries = bar.ring[self.base..].as_chunks_mut::<V>().0;
+        // The first level apart: single bars, of which less is known.
+        let mut old = x;
+        for (slot, old) in entries[0].iter_mut().zip(&mut old).take(F::OF_ONE_BAR) {
+            *old = exchange::<S, HOT>(simd, present, slot, *old);
+        }
+        let mut window = F::settle(x, 1.0);
+        let mut stretch = F::join_equal(simd, old, x, 1.0);
+        let (mut bars, mut per_bar) = (2, 0.5);
+        while bars <= n / 2 {
+            let last = bars - 1;
+            let mut old = stretch;
+            for (slot, old) in entries[last + (pos & last)].iter_mut().zip(&mut old) {
+                *old = exchange::<S, HOT>(simd, present, slot, *old);
             }
-            stretch = F::join(bar.simd, old, stretch, bars as f64, bars as f64);
+            if n & bars != 0 {
+                window = self.extend::<S, F>(simd, entries, pos, (bars, per_bar), stretch, window);
+            }
+            stretch = F::join_equal(simd, old, stretch, bars as f64);
+            bars *= 2;
+            per_bar *= 0.5;
         }
-        if self.n.is_power_of_two() {
-            return stretch;
+        if bars == n {
+            return F::settle(stretch, per_bar);
         }
-        self.swap::<S, HOT>(bar, self.top, stretch);
-        self.extend::<S, F>(bar, self.top, stretch, window)
+        let last = bars - 1;
+        for (slot, &new) in entries[last + (pos & last)].iter_mut().zip(&stretch) {
+            exchange::<S, HOT>(simd, present, slot, new);
+        }
+        self.extend::<S, F>(simd, entries, pos, (bars, per_bar), stretch, window)
     }
 
-    /// Puts this bar's stretch in its ring and returns the one it replaces.
-    #[inline(always)]
-    fn swap<S: Simd, const HOT: bool>(
-        &self,
-        bar: &mut Bar<'_, S>,
-        level: u32,
-        stretch: [f64x8<S>; V],
-    ) -> [f64x8<S>; V] {
-        let at = self.level_start(level) + V * (bar.pos & ((1 << level) - 1));
-        let entry = as_entry::<V>(bar.ring, at);
-        let mut old = stretch;
-        for (slot, old) in entry.iter_mut().zip(&mut old) {
-            let new = *old;
-            *old = f64x8::load_array_ref(bar.simd, slot);
-            let new = if HOT { new } else { bar.present.select(new, *old) };
-            new.store_array(slot);
-        }
-        old
-    }
-
-    /// Extends the newest part of the window by the stretch before it.
+    /// Extends the newest part of the window by the stretch of `bars` before it.
     #[inline(always)]
     fn extend<S: Simd, F: Fold<S, V>>(
         &self,
-        bar: &mut Bar<'_, S>,
-        level: u32,
+        simd: S,
+        entries: &[[Slot; V]],
+        pos: usize,
+        (bars, per_bar): (usize, f64),
         stretch: [f64x8<S>; V],
         window: [f64x8<S>; V],
     ) -> [f64x8<S>; V] {
-        let mask = (1_usize << level) - 1;
-        let newer_bars = self.n & mask;
+        let last = bars - 1;
+        let newer_bars = self.n & last;
         if newer_bars == 0 {
-            return stretch;
+            return F::settle(stretch, per_bar);
         }
-        let at = self.level_start(level) + V * (bar.pos.wrapping_sub(newer_bars) & mask);
         let mut older = stretch;
-        for (slot, older) in as_entry::<V>(bar.ring, at).iter().zip(&mut older) {
-            *older = f64x8::load_array_ref(bar.simd, slot);
+        for (slot, older) in entries[last + (pos.wrapping_sub(newer_bars) & last)].iter().zip(&mut older) {
+            *older = f64x8::load_array_ref(simd, slot);
         }
-        F::join(bar.simd, older, window, (mask + 1) as f64, newer_bars as f64)
+        F::join(simd, F::settle(older, per_bar), window, bars as f64, newer_bars as f64)
     }
 }
 
+/// Puts a value in a slot, in the lanes that are present, and returns the one that was there.
 #[inline(always)]
-fn as_entry<const V: usize>(ring: &mut [Slot], at: usize) -> &mut [Slot; V] {
-    (&mut ring[at..at + V]).try_into().expect("an entry has its width")
+fn exchange<S: Simd, const HOT: bool>(
+    simd: S,
+    present: mask64x8<S>,
+    slot: &mut Slot,
+    new: f64x8<S>,
+) -> f64x8<S> {
+    let old = f64x8::load_array_ref(simd, slot);
+    let new = if HOT { new } else { present.select(new, old) };
+    new.store_array(slot);
+    old
 }
