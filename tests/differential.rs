@@ -233,6 +233,7 @@ fn cases_that_once_differed_agree() {
             RandomCase::within(scope, seed.parse().unwrap(), symbols.parse().unwrap(), bars.parse().unwrap());
         let (found, expected) = (engine_result(&case, tile_rows.parse().unwrap()), run(&case.input()));
         if given.as_deref() == Some(&line) {
+            println!("intents: {:#?}\nfills: {:#?}", case.intents, found.fills);
             println!("engine: {:#?}\nreference: {:#?}", found.orders, expected.orders);
         }
         if let Err(difference) = compare(&case, found, expected) {

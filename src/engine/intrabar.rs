@@ -67,7 +67,7 @@ impl Account {
         let mut trail = self.levels.trails[lane.symbol];
         let extreme = ohlc.favourable(side);
         trail.water_px = if s * (extreme - trail.water_px) > 0.0 { extreme } else { trail.water_px };
-        let raised = rules.round_stop(trail.stop_px(s), side);
+        let raised = rules.round_stop(trail.stop_px(s, rules), side);
         if raised.is_nan() || s * (raised - in_force) <= 0.0 {
             return first;
         }
@@ -237,6 +237,7 @@ impl Account {
     ) {
         let target = self.levels.take_profit_px[lane.symbol];
         let as_limit = self.plan.execution.tp_kind == TakeProfitKind::Limit;
+        let before = self.book.steps[lane.symbol];
         let none = FillFlags::default();
         let market = |base_px, reason, flags| TakerClose {
             base_px,
@@ -289,7 +290,8 @@ impl Account {
                 }
             }
         }
-        if !matches!(hit, Hit::TargetAtOpen { .. } | Hit::Stop { gapped: true, .. }) {
+        let at_open = matches!(hit, Hit::TargetAtOpen { .. } | Hit::Stop { gapped: true, .. });
+        if !at_open && self.book.steps[lane.symbol] != before {
             self.changed_inside[lane.word] |= lane.bit;
         }
     }
@@ -327,7 +329,8 @@ impl Account {
                     trail.water_px = reached;
                 }
                 if lane.is_in(&self.levels.trailing) {
-                    let stop_px = bar.venue.rules[lane.symbol].round_stop(trail.stop_px(s), side);
+                    let rules = &bar.venue.rules[lane.symbol];
+                    let stop_px = rules.round_stop(trail.stop_px(s, rules), side);
                     self.levels.ratchet(lane, s > 0.0, stop_px);
                 }
             });

@@ -4,6 +4,7 @@
 //! Finding the few that a bar touches is a row of compares over two trigger columns; what then happens is decided in
 //! whole ticks, for the touched lanes alone. Trails move the stop at a close, lane by lane, where there are any.
 
+use super::rules::SymbolRules;
 use crate::portfolio::Lane;
 
 /// Attached levels of an account, by lane.
@@ -53,10 +54,13 @@ impl Trail {
 
     /// The stop that the water mark gives, not yet rounded; `NaN` before its activation. `s`: +1 for a long.
     #[inline]
-    pub fn stop_px(&self, s: f64) -> f64 {
-        let ran = s * (self.water_px - self.entry_px);
-        let active = self.activation_px.is_nan() || ran >= self.activation_px;
-        if active { self.water_px - s * self.distance_px } else { f64::NAN }
+    pub fn stop_px(&self, s: f64, rules: &SymbolRules) -> f64 {
+        let active_from = self.entry_px + s * self.activation_px;
+        if self.activation_px.is_nan() || rules.has_come_to(s, self.water_px, active_from) {
+            self.water_px - s * self.distance_px
+        } else {
+            f64::NAN
+        }
     }
 }
 
@@ -117,7 +121,9 @@ impl Levels {
         self.attached += usize::from(!self.has(lane));
         self.trailing[lane.word] |= lane.bit;
         self.trails[at].distance_px = distance_px;
-        self.trails[at].activation_px = activation_px;
+        if !activation_px.is_nan() {
+            self.trails[at].activation_px = activation_px;
+        }
     }
     /// Remembers the first fill of an episode, which water marks start from.
     #[inline]

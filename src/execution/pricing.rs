@@ -123,7 +123,9 @@ pub fn stop_hit(
     if s * (rules.in_ticks(open) - stop) >= 0.0 {
         StopHit::Gap { base_px: open }
     } else if s * (rules.in_ticks(extreme) - stop) >= 0.0 {
-        StopHit::Through { base_px: stop_px + overshoot * (extreme - stop_px) }
+        // A level on the far side of the whole bar, of a position entered inside it, counts as the bar's own edge.
+        let from = stop_px.max(low).min(high);
+        StopHit::Through { base_px: from + overshoot * (extreme - from) }
     } else {
         StopHit::No
     }

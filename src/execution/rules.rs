@@ -71,6 +71,14 @@ impl SymbolRules {
     pub fn round_limit(&self, price_px: f64, side: Side) -> f64 {
         self.round_fill(price_px, side.opposite())
     }
+    /// Whether a price has come to a level from below (`s` = +1) or from above (−1), in whole ticks.
+    #[inline]
+    pub fn has_come_to(&self, s: f64, price_px: f64, level_px: f64) -> bool {
+        match self.tick {
+            None => s * (price_px - level_px) >= 0.0,
+            Some(tick) => tick.steps_floor(s * price_px) >= tick.steps_ceil(s * level_px),
+        }
+    }
     /// Whether a price reaches a resting limit order at `limit_px` (semantics 2.5); `touches`: touching is enough.
     #[inline]
     pub fn limit_reached(&self, side: Side, limit_px: f64, price_px: f64, touches: bool) -> bool {
