@@ -106,13 +106,21 @@ impl Engine<'_> {
     }
 
     /// 3.1: rates of the last row of the dated table that is in force at the open of the bar.
-    fn fee_frac(&self, bar: usize, terms: &Terms) -> f64 {
+    fn fee_fracs(&self, bar: usize) -> (f64, f64) {
         let opens_ms = self.input.market.grid.open_ms(bar);
         let row = self.plan.fee_table.iter().rev().find(|row| row.from_ms <= opens_ms);
+        row.map_or((self.plan.maker_fee_frac, self.plan.taker_fee_frac), |row| {
+            (row.maker_frac, row.taker_frac)
+        })
+    }
+    pub(super) fn taker_fee_frac(&self, bar: usize) -> f64 {
+        self.fee_fracs(bar).1
+    }
+    fn fee_frac(&self, bar: usize, terms: &Terms) -> f64 {
         match (terms.reason, terms.liquidity) {
             (FillReason::Liquidation, _) => self.liquidation_fee_frac(terms.symbol),
-            (_, Liquidity::Maker) => row.map_or(self.plan.maker_fee_frac, |row| row.maker_frac),
-            (_, Liquidity::Taker) => row.map_or(self.plan.taker_fee_frac, |row| row.taker_frac),
+            (_, Liquidity::Maker) => self.fee_fracs(bar).0,
+            (_, Liquidity::Taker) => self.fee_fracs(bar).1,
         }
     }
 

@@ -1,7 +1,7 @@
 //! From signals and intents to admitted orders, at the close of a bar (contract 4; semantics 1.6, 2.10, 5.8).
 
 use barloom::config::plan::{Sizing, SizingEquity};
-use barloom::engine::api::{Attached, AttachedLevels, NO_GROUP, OrderIntent, OrderKind, OrderStatus, Side};
+use barloom::engine::api::{Attached, AttachedLevels, OrderIntent, OrderKind, OrderStatus, Side};
 
 use super::decimal::Decimal;
 use super::engine::Engine;
@@ -84,32 +84,9 @@ impl Engine<'_> {
         self.next_signal_order - 1
     }
 
-    /// A market order of the next number, without a limit to its life.
-    fn market_order(&mut self, bar: usize, symbol: usize, side: Side, size: Size) -> Order {
-        Order {
-            id: self.take_signal_order_id(),
-            decided_bar: bar,
-            symbol,
-            side,
-            kind: OrderKind::Market,
-            price_px: f64::NAN,
-            form: Form::Market,
-            size,
-            asked_qty: f64::NAN,
-            ttl_bars: 0,
-            carried: Carried::default(),
-            post_only: false,
-            oco_group: NO_GROUP,
-            opening_refused: None,
-            filled: false,
-            opened: false,
-            own_reason: None,
-        }
-    }
-
     fn submit_signal_exit(&mut self, bar: usize, symbol: usize, side: Side) {
         let asked_qty = self.step(symbol).value(self.steps_against(symbol, side));
-        let order = Order { asked_qty, ..self.market_order(bar, symbol, side, Size::CloseAll) };
+        let order = Order { id: self.take_signal_order_id(), asked_qty, ..Order::market(bar, symbol, side, Size::CloseAll) };
         self.submit(bar, order, Ok(()));
     }
 
@@ -117,7 +94,7 @@ impl Engine<'_> {
         let signal = &self.input.signals[bar][symbol];
         let levels = if side == Side::Buy { signal.long_levels } else { signal.short_levels };
         let ttl_bars = self.plan.execution.entry_ttl_bars as usize;
-        let mut order = Order { ttl_bars, ..self.market_order(bar, symbol, side, Size::Entry(0)) };
+        let mut order = Order { id: self.take_signal_order_id(), ttl_bars, ..Order::market(bar, symbol, side, Size::Entry(0)) };
         let admitted = self.size_signal_entry(bar, &mut order, levels, equity);
         self.submit(bar, order, admitted);
     }
@@ -129,6 +106,7 @@ impl Engine<'_> {
         levels: AttachedLevels,
         equity: f64,
     ) -> Result<(), &'static str> {
+        self.admit_time(bar, order.symbol)?;
         self.admit_symbol(bar, order.symbol)?;
         match levels {
             AttachedLevels::Rejected(reason) => return Err(reason),
@@ -158,9 +136,6 @@ impl Engine<'_> {
         };
         let mut order = Order {
             id: intent.order_id,
-            decided_bar: bar,
-            symbol,
-            side: intent.side,
             kind: intent.kind,
             price_px: match form {
                 Form::Market => f64::NAN,
@@ -168,16 +143,12 @@ impl Engine<'_> {
                 Form::Stop { trigger_px } | Form::StopLimit { trigger_px, .. } => trigger_px,
             },
             form,
-            size: Size::CloseAll,
             asked_qty: intent.qty,
             ttl_bars: intent.ttl_bars as usize,
             carried: self.carried(symbol, intent.side, &intent.attached),
             post_only: intent.post_only,
             oco_group: intent.oco_group,
-            opening_refused: None,
-            filled: false,
-            opened: false,
-            own_reason: None,
+            ..Order::market(bar, symbol, intent.side, Size::CloseAll)
         };
         let admitted =
             if intent.close_position { Ok(()) } else { self.size_intent(bar, &mut order, intent, equity) };
@@ -193,8 +164,13 @@ impl Engine<'_> {
     ) -> Result<(), &'static str> {
         let symbol = order.symbol;
         let steps = if intent.qty.is_nan() {
-            self.admit_symbol(bar, symbol)?;
-            self.sized_steps(bar, symbol, equity)?
+            let sized =
+                self.admit_symbol(bar, symbol).and_then(|()| self.sized_steps(bar, symbol, equity));
+            match sized {
+                Ok(steps) => steps,
+                // what has no size would open: the window sees it first
+                Err(reason) => return Err(self.admit_time(bar, symbol).err().unwrap_or(reason)),
+            }
         } else {
             self.step(symbol).toward_zero(intent.qty)
         };
@@ -212,6 +188,7 @@ impl Engine<'_> {
             return self.admit_quantity(order, steps);
         }
         if opening > 0 {
+            self.admit_time(bar, symbol)?;
             self.admit_symbol(bar, symbol)?;
             let close_px = self.chart.last_close(symbol, bar).expect("a listed symbol has a close");
             self.admit_opening(order, opening, close_px)?;
@@ -249,6 +226,11 @@ impl Engine<'_> {
             trail_px: given(levels.trail_px),
             activation_px: given(levels.activation_px),
         }
+    }
+
+    /// 3.4: no opening where it would first act inside a funding window.
+    fn admit_time(&self, bar: usize, symbol: usize) -> Result<(), &'static str> {
+        if self.is_in_funding_window(bar, symbol) { Err("funding_window") } else { Ok(()) }
     }
 
     /// 1.7: a symbol exists from its first present bar. 1.6: no new entry after too many missing bars.

@@ -16,6 +16,7 @@ pub(crate) mod decimal;
 mod decisions;
 pub(crate) mod draws;
 mod engine;
+mod funding;
 mod intrabar;
 mod margin;
 mod orders;
@@ -118,7 +119,7 @@ pub(crate) struct RefOrderEnd {
 pub(crate) struct RefFunding {
     pub(crate) bar: usize,
     pub(crate) symbol: usize,
-    /// Index on the market's tape.
+    /// Index on the market's tape; `u32::MAX`: a settlement that the records lack.
     pub(crate) record: usize,
     pub(crate) cash_usdt: f64,
 }

@@ -82,6 +82,28 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// A market order of the engine itself, for ever and without levels: what other orders differ from.
+    pub(super) fn market(bar: usize, symbol: usize, side: Side, size: Size) -> Self {
+        Self {
+            id: NO_ORDER,
+            decided_bar: bar,
+            symbol,
+            side,
+            kind: OrderKind::Market,
+            price_px: f64::NAN,
+            form: Form::Market,
+            size,
+            asked_qty: f64::NAN,
+            ttl_bars: 0,
+            carried: Carried::default(),
+            post_only: false,
+            oco_group: NO_GROUP,
+            opening_refused: None,
+            filled: false,
+            opened: false,
+            own_reason: None,
+        }
+    }
     /// Reduce-only orders go before entries at the open (1.5, phase 3).
     pub(super) fn only_reduces(&self) -> bool {
         matches!(self.size, Size::Reduce(_) | Size::CloseAll)
