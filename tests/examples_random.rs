@@ -14,8 +14,10 @@ use reference::decimal::Grid;
 use reference::{RefInput, RefResult, run};
 use std::collections::HashMap;
 
+/// Bookkeeping, which asks for no tradable bar; so does a liquidation at a mark that was carried.
 fn is_settlement(reason: FillReason) -> bool {
-    matches!(reason, FillReason::Delist | FillReason::SeriesEnd | FillReason::EndOfRun)
+    use FillReason::{Delist, EndOfRun, Liquidation, SeriesEnd};
+    matches!(reason, Delist | SeriesEnd | EndOfRun | Liquidation)
 }
 
 /// I3, I4, I7, I8 and the place of every fill.
@@ -36,11 +38,8 @@ fn check_fills(case: &RandomCase, result: &RefResult) {
         }
         let row = |column: &[f64]| column[fill.bar * market.panels.lanes + symbol];
         assert!(row(&market.panels.volume) > 0.0, "a tradable bar: {fill:?}");
-        // I7: a resting limit is hit at its price wherever the bar opens; a liquidation has its own price
-        if !matches!(
-            fill.reason,
-            FillReason::TakeProfitOpen | FillReason::LimitMaker | FillReason::Liquidation
-        ) {
+        // I7: a resting limit is hit at its price wherever the bar opens
+        if !matches!(fill.reason, FillReason::TakeProfitOpen | FillReason::LimitMaker) {
             let (low, high) = (row(&market.panels.low), row(&market.panels.high));
             let slack = 1e-12 * high;
             assert!(
@@ -119,7 +118,7 @@ fn truncated(market: &Market, bars: usize) -> Market {
 }
 
 fn scopes() -> impl Strategy<Value = Scope> {
-    prop::sample::select(vec![Scope::MarketOrders, Scope::AllOrders, Scope::WithFunding])
+    prop::sample::select(vec![Scope::MarketOrders, Scope::AllOrders, Scope::WithFunding, Scope::WithMargin])
 }
 
 proptest! {
@@ -142,7 +141,8 @@ proptest! {
         let realized: f64 = result.fills.iter().map(|f| f.realized_usdt).sum();
         let funding: f64 = result.funding.iter().map(|f| f.cash_usdt).sum();
         let initial = case.plan.initial_capital_usdt;
-        let wallet = initial + realized - fees + funding;
+        let insurance: f64 = result.insurance.iter().map(|i| i.amount_usdt).sum();
+        let wallet = initial + realized - fees + funding + insurance;
         prop_assert!((wallet - result.wallet.last().unwrap()).abs() <= 1e-9 * initial.max(1.0));
     }
 
@@ -175,9 +175,9 @@ proptest! {
 fn random_cases_reach_every_reason() {
     let mut fills: HashMap<&str, usize> = HashMap::new();
     let mut ends: HashMap<String, usize> = HashMap::new();
-    for seed in 0..160 {
-        let scope = if seed % 2 == 0 { Scope::MarketOrders } else { Scope::WithFunding };
-        let case = RandomCase::within(scope, seed, 1 + seed as usize % 20, 20 + seed as usize);
+    for seed in 0..240 {
+        let scope = [Scope::MarketOrders, Scope::WithFunding, Scope::WithMargin][seed as usize % 3];
+        let case = RandomCase::within(scope, seed, 1 + seed as usize % 20, 20 + seed as usize / 2);
         let result = run(&case.input());
         for fill in &result.fills {
             *fills.entry(fill.reason.as_str()).or_default() += 1;
@@ -201,6 +201,8 @@ fn random_cases_reach_every_reason() {
         "stop_entry_gap",
         "trail",
         "funding_exit",
+        "liquidation",
+        "margin_trim",
         "delist",
         "series_end",
         "end_of_run",
@@ -227,6 +229,11 @@ fn random_cases_reach_every_reason() {
         "rejected post_only",
         "rejected beyond_stop",
         "rejected funding_window",
+        "rejected margin",
+        "rejected position_limit",
+        "rejected ruined",
+        "cancelled margin",
+        "cancelled liquidation",
         "expired ttl",
         "never_active last_bar",
         "open end_of_run",

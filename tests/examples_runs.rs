@@ -1,5 +1,5 @@
 //! Worked examples that are whole runs, held against the reference engine: EX-02, 03, 04, 06, 07, 09, 26,
-//! 27, 29.
+//! 27, 29, 31.
 
 mod common;
 mod reference;
@@ -74,4 +74,9 @@ fn example_29_golden_run() {
 #[test]
 fn example_29_golden_run_reduced() {
     example_runs::example_29_golden_run_reduced(ENGINE);
+}
+
+#[test]
+fn example_31_liquidation_event() {
+    example_runs::example_31_liquidation_event(ENGINE);
 }

@@ -113,14 +113,17 @@ impl Engine<'_> {
             (row.maker_frac, row.taker_frac)
         })
     }
+    pub(super) fn maker_fee_frac(&self, bar: usize) -> f64 {
+        self.fee_fracs(bar).0
+    }
     pub(super) fn taker_fee_frac(&self, bar: usize) -> f64 {
         self.fee_fracs(bar).1
     }
     fn fee_frac(&self, bar: usize, terms: &Terms) -> f64 {
         match (terms.reason, terms.liquidity) {
             (FillReason::Liquidation, _) => self.liquidation_fee_frac(terms.symbol),
-            (_, Liquidity::Maker) => self.fee_fracs(bar).0,
-            (_, Liquidity::Taker) => self.fee_fracs(bar).1,
+            (_, Liquidity::Maker) => self.maker_fee_frac(bar),
+            (_, Liquidity::Taker) => self.taker_fee_frac(bar),
         }
     }
 

@@ -86,7 +86,11 @@ impl Engine<'_> {
 
     fn submit_signal_exit(&mut self, bar: usize, symbol: usize, side: Side) {
         let asked_qty = self.step(symbol).value(self.steps_against(symbol, side));
-        let order = Order { id: self.take_signal_order_id(), asked_qty, ..Order::market(bar, symbol, side, Size::CloseAll) };
+        let order = Order {
+            id: self.take_signal_order_id(),
+            asked_qty,
+            ..Order::market(bar, symbol, side, Size::CloseAll)
+        };
         self.submit(bar, order, Ok(()));
     }
 
@@ -94,7 +98,11 @@ impl Engine<'_> {
         let signal = &self.input.signals[bar][symbol];
         let levels = if side == Side::Buy { signal.long_levels } else { signal.short_levels };
         let ttl_bars = self.plan.execution.entry_ttl_bars as usize;
-        let mut order = Order { id: self.take_signal_order_id(), ttl_bars, ..Order::market(bar, symbol, side, Size::Entry(0)) };
+        let mut order = Order {
+            id: self.take_signal_order_id(),
+            ttl_bars,
+            ..Order::market(bar, symbol, side, Size::Entry(0))
+        };
         let admitted = self.size_signal_entry(bar, &mut order, levels, equity);
         self.submit(bar, order, admitted);
     }
@@ -116,9 +124,8 @@ impl Engine<'_> {
         }
         let steps = self.sized_steps(bar, order.symbol, equity)?;
         let close_px = self.chart.last_close(order.symbol, bar).expect("a listed symbol has a close");
-        self.admit_opening(order, steps, close_px)?;
-        order.size = Size::Entry(steps);
         order.asked_qty = self.step(order.symbol).value(self.against(order) + steps);
+        order.size = Size::Entry(self.admit_opening(bar, order, steps, close_px)?);
         Ok(())
     }
 
@@ -164,8 +171,7 @@ impl Engine<'_> {
     ) -> Result<(), &'static str> {
         let symbol = order.symbol;
         let steps = if intent.qty.is_nan() {
-            let sized =
-                self.admit_symbol(bar, symbol).and_then(|()| self.sized_steps(bar, symbol, equity));
+            let sized = self.admit_symbol(bar, symbol).and_then(|()| self.sized_steps(bar, symbol, equity));
             match sized {
                 Ok(steps) => steps,
                 // what has no size would open: the window sees it first
@@ -191,7 +197,7 @@ impl Engine<'_> {
             self.admit_time(bar, symbol)?;
             self.admit_symbol(bar, symbol)?;
             let close_px = self.chart.last_close(symbol, bar).expect("a listed symbol has a close");
-            self.admit_opening(order, opening, close_px)?;
+            order.size = Size::Steps(closing + self.admit_opening(bar, order, opening, close_px)?);
         }
         Ok(())
     }
@@ -201,6 +207,9 @@ impl Engine<'_> {
     fn submit(&mut self, bar: usize, mut order: Order, admitted: Result<(), &'static str>) {
         if bar + 1 == self.input.run.end {
             return self.end_order(&order, bar, OrderStatus::NeverActive, "last_bar");
+        }
+        if self.is_ruined {
+            return self.end_order(&order, bar, OrderStatus::Rejected, "ruined");
         }
         if let Err(reason) = admitted {
             let opens_too = match order.size {
@@ -277,8 +286,18 @@ impl Engine<'_> {
     }
 
     /// 2.10 for an opening leg, with the reference price `C_t`.
-    fn admit_opening(&self, order: &Order, steps: i128, close_px: f64) -> Result<(), &'static str> {
+    /// Then the position limit and margin, which may cut it: how many of its steps pass.
+    fn admit_opening(
+        &self,
+        bar: usize,
+        order: &Order,
+        steps: i128,
+        close_px: f64,
+    ) -> Result<i128, &'static str> {
         self.admit_quantity(order, steps)?;
-        if self.is_below_min_notional(order.symbol, steps, close_px) { Err("min_notional") } else { Ok(()) }
+        if self.is_below_min_notional(order.symbol, steps, close_px) {
+            return Err("min_notional");
+        }
+        self.admit_margin_at_decision(bar, order, steps, close_px)
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Engine<'a> {
     pub(super) capped_steps: Vec<i128>,
     /// Steps held just before the open of this bar.
     pub(super) held_before: Vec<i128>,
+    /// 4.7: nothing is left, no further orders.
+    pub(super) is_ruined: bool,
     /// Phase 4 of 1.5: what trades now trades after the open instant.
     pub(super) is_intrabar: bool,
     pub(super) out: RefResult,
@@ -56,6 +58,7 @@ impl<'a> Engine<'a> {
             consumed_steps: vec![0; symbols],
             capped_steps: vec![0; symbols],
             held_before: vec![0; symbols],
+            is_ruined: false,
             is_intrabar: false,
             out: RefResult::default(),
         }
@@ -69,6 +72,8 @@ impl<'a> Engine<'a> {
             self.settle_funding_before_the_open(bar);
             self.settle_delistings(bar);
             self.refuse_openings_before_delisting(bar);
+            // 1.5, phase 2
+            self.liquidate_at_open(bar);
             // 1.5, phase 3
             self.fire_carried_stops(bar);
             self.fire_take_profits_at_open(bar);
@@ -87,9 +92,11 @@ impl<'a> Engine<'a> {
             self.expire_orders(bar);
             self.cancel_moved_orders(bar);
             self.settle_ended_series(bar);
+            self.liquidate_at_close(bar);
             let equity = self.mark(bar);
             self.decide(bar, equity);
             self.close_before_funding(bar);
+            self.trim_margin(bar);
             if bar + 1 == self.input.run.end {
                 self.end_run(bar);
             }
@@ -157,9 +164,10 @@ impl<'a> Engine<'a> {
 
     // --- phase 4: inside the bar --------------------------------------------------------------------------------
 
-    /// 2.13: stop loss → take profit → orders → the stop of what was just opened.
+    /// 1.5, 2.13: liquidation or stop loss, whichever is nearer to the open → take profit → orders → the stop of what was just opened.
     fn trade_inside(&mut self, symbol: usize, bar: usize) {
         let Some(prices) = self.tradable_bar(symbol, bar) else { return };
+        self.liquidate_inside(symbol, bar, &prices);
         self.fire_bracket(symbol, bar, &prices);
         if self.execute_intrabar(symbol, bar, &prices) {
             self.fire_stop_after_entry(symbol, bar, &prices);
@@ -244,6 +252,10 @@ impl<'a> Engine<'a> {
         self.out.unrealized.push(unrealized);
         self.out.gross.push(gross);
         self.out.net.push(net);
+        if let Some([initial_usdt, maintenance_usdt]) = self.margins_at_close(bar) {
+            self.out.initial_margin.push(initial_usdt);
+            self.out.maintenance_margin.push(maintenance_usdt);
+        }
     }
 
     /// 1.8: `close` closes at the last close with taker fee and slippage; orders that still wait stay `Open`.

@@ -144,7 +144,8 @@ impl Engine<'_> {
     /// 3.4, decision 7.22: whether an order decided at `K_bar` would first act inside a window. What settles at the
     /// open of the next bar is known at `K_bar`.
     pub(super) fn is_in_funding_window(&self, bar: usize, symbol: usize) -> bool {
-        let Some((pre_ms, post_ms)) = self.plan.funding.window_ms.filter(|_| self.plan.funding.enabled) else {
+        let Some((pre_ms, post_ms)) = self.plan.funding.window_ms.filter(|_| self.plan.funding.enabled)
+        else {
             return false;
         };
         let acts_ms = self.input.market.grid.open_ms(bar + 1);

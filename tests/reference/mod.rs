@@ -21,6 +21,7 @@ mod intrabar;
 mod margin;
 mod orders;
 pub(crate) mod prices;
+pub(crate) mod tiers;
 mod trails;
 
 use barloom::config::plan::EnginePlan;
@@ -124,6 +125,15 @@ pub(crate) struct RefFunding {
     pub(crate) cash_usdt: f64,
 }
 
+/// What the insurance fund paid in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RefInsurance {
+    pub(crate) bar: usize,
+    /// Symbol whose liquidation came last.
+    pub(crate) symbol: usize,
+    pub(crate) amount_usdt: f64,
+}
+
 /// Everything that happened; the curves have one value per bar of the run, at its close.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RefResult {
@@ -133,7 +143,11 @@ pub(crate) struct RefResult {
     pub(crate) unrealized: Vec<f64>,
     pub(crate) gross: Vec<f64>,
     pub(crate) net: Vec<f64>,
+    /// ΣIM and ΣMM; empty where margin is off.
+    pub(crate) initial_margin: Vec<f64>,
+    pub(crate) maintenance_margin: Vec<f64>,
     pub(crate) funding: Vec<RefFunding>,
+    pub(crate) insurance: Vec<RefInsurance>,
     /// In the order in which they ended.
     pub(crate) orders: Vec<RefOrderEnd>,
 }

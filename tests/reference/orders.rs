@@ -231,7 +231,7 @@ impl Engine<'_> {
         // Choice: margin that cuts the opening leg ends the order with this fill.
         let mut scaled = false;
         if opened > 0 {
-            match self.admit_at_fill(&order, bar, prices, wanted, opened, closed, &offer) {
+            match self.admit_at_fill(&order, bar, prices, wanted, opened, &offer) {
                 Ok(fits) => (scaled, opened) = (fits < opened, fits),
                 Err(reason) => (refused, opened) = (Some(reason), 0),
             }
@@ -283,7 +283,6 @@ impl Engine<'_> {
     }
 
     /// Tests of an opening leg at the fill; how many of its `opened` steps fit, or why none may (2.10, 2.12, 4.5).
-    #[expect(clippy::too_many_arguments, reason = "a fill is what all of these say")]
     fn admit_at_fill(
         &self,
         order: &Order,
@@ -291,7 +290,6 @@ impl Engine<'_> {
         prices: &Bar,
         wanted: i128,
         opened: i128,
-        closed: i128,
         offer: &Offer,
     ) -> Result<i128, &'static str> {
         let symbol = order.symbol;
@@ -308,7 +306,7 @@ impl Engine<'_> {
         if rejects && offer.at_open && order.carried.stop_loss_px.is_some_and(is_beyond) {
             return Err("beyond_stop");
         }
-        self.admit_margin_at_fill(order, bar, closed, opened, offer)
+        self.admit_margin_at_fill(order, bar, opened, offer)
     }
 
     /// 2.12: the latest fill that increases the position sets the levels its order carries; the rest is kept.
