@@ -529,7 +529,7 @@ pub(crate) fn example_31_liquidation_event(run: Engine) {
         }
         let mut plan = bare_plan();
         plan.initial_capital_usdt = num(&inputs["wallet"]);
-        plan.slippage = super::flat_slippage(num(&inputs["liquidation_slippage_bps"]));
+        plan.slippage = flat_slippage(num(&inputs["liquidation_slippage_bps"]));
         plan.margin = Some(MarginPlan { liq_fee_frac: num(&inputs["liq_fee_rate"]), ..margin_plan(125.0) });
         let mut orders: Vec<OrderIntent> = (0..2)
             .map(|symbol| {

@@ -336,7 +336,9 @@ fn random_funding_rules(dice: &mut Dice, enabled: bool) -> FundingPlan {
 
 /// Brackets of every symbol and what a plan says about margin.
 fn draw_margin(dice: &mut Dice, plan: &mut EnginePlan, market: &mut Market) {
-    let unit_usdt = plan.initial_capital_usdt * dice.pick(&[0.05, 0.3, 1.0]);
+    // Orders are worth 50 to 3000 USDT: little capital, so that margin runs short and positions are liquidated.
+    plan.initial_capital_usdt = dice.pick(&[300.0, 1_000.0, 5_000.0]);
+    let unit_usdt = plan.initial_capital_usdt * dice.pick(&[0.3, 1.0, 5.0]);
     let valid_from = |bar: usize| START_MS + bar as i64 * BAR_MS;
     for symbol in &mut market.symbols {
         let tables = dice.whole(0..3);
@@ -353,17 +355,20 @@ fn draw_margin(dice: &mut Dice, plan: &mut EnginePlan, market: &mut Market) {
             symbol.contract.liquidation_fee_frac = Some(dice.pick(&[0.01, 0.015]));
         }
     }
-    if let Sizing::FixedFraction { fraction } = &mut plan.sizing {
-        *fraction *= dice.pick(&[1.0, 10.0]);
-    }
+    plan.sizing = match plan.sizing {
+        Sizing::FixedFraction { fraction } => {
+            Sizing::FixedFraction { fraction: fraction * dice.pick(&[1.0, 10.0, 50.0]) }
+        }
+        Sizing::FixedNotional { .. } => Sizing::FixedNotional { notional_usdt: dice.between(100.0, 3_000.0) },
+    };
     plan.margin = Some(MarginPlan {
         mode: MarginMode::Cross,
-        max_leverage: dice.pick(&[2.0, 10.0, 50.0]),
+        max_leverage: dice.pick(&[2.0, 20.0, 100.0]),
         liquidation: dice.chance(0.9),
         liq_check: dice.pick(&[LiqCheck::OpenIntrabarClose, LiqCheck::OpenIntrabarClose, LiqCheck::Close]),
         liq_mode: dice.pick(&[LiqMode::LargestMm, LiqMode::LargestMm, LiqMode::All, LiqMode::ProRata]),
         liq_fee_frac: 0.0125,
-        guard: dice.chance(0.6).then(|| MarginGuard {
+        guard: dice.chance(0.4).then(|| MarginGuard {
             warn: dice.pick(&[0.1, 0.5, 0.8]),
             trim: dice.pick(&[0.2, 0.6, 0.9]),
             target: dice.pick(&[0.05, 0.2]),
