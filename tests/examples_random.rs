@@ -5,7 +5,7 @@
 mod common;
 mod reference;
 
-use barloom::config::plan::EndOfRun;
+use barloom::config::plan::{CapAppliesTo, EndOfRun};
 use barloom::engine::api::{FillReason, Liquidity, OrderKind, OrderStatus, Side};
 use barloom::market::{FundingTape, Market};
 use common::random_market::{RandomCase, Scope};
@@ -72,10 +72,11 @@ fn check_orders(case: &RandomCase, result: &RefResult) {
             assert!(end.end_bar <= (intent.bar + intent.ttl_bars) as usize, "{end:?}");
         }
     }
-    let filled: Vec<u32> = result.fills.iter().map(|f| f.order_id).filter(|&id| id != u32::MAX).collect();
-    for id in filled {
-        let end = result.orders.iter().find(|end| end.order_id == id).expect("a filled order ends");
+    for fill in result.fills.iter().filter(|fill| fill.order_id != u32::MAX) {
+        let end =
+            result.orders.iter().find(|end| end.order_id == fill.order_id).expect("a filled order ends");
         assert!(!matches!(end.status, OrderStatus::Rejected | OrderStatus::NeverActive), "{end:?}");
+        assert!(end.bar < fill.bar && fill.bar <= end.end_bar, "{fill:?} {end:?}");
     }
 }
 
@@ -94,6 +95,45 @@ fn check_prices(result: &RefResult) {
             }
             _ => {}
         }
+    }
+}
+
+/// 2.9: what the participation cap counts stays under it, in every bar and symbol.
+fn check_cap(case: &RandomCase, result: &RefResult) {
+    let execution = &case.plan.execution;
+    if execution.participation_cap_frac == 0.0 {
+        return;
+    }
+    let lanes = case.market.panels.lanes;
+    let mut taken: HashMap<(usize, usize), f64> = HashMap::new();
+    for fill in result.fills.iter().filter(|fill| !is_settlement(fill.reason)) {
+        let before = fill.position_after - fill.side.sign() * fill.qty;
+        let opened = if before * fill.position_after < 0.0 {
+            fill.position_after.abs()
+        } else {
+            (fill.position_after.abs() - before.abs()).max(0.0)
+        };
+        let counted = if execution.cap_applies_to == CapAppliesTo::All { fill.qty } else { opened };
+        *taken.entry((fill.bar, fill.symbol)).or_default() += counted;
+    }
+    for ((bar, symbol), taken) in taken {
+        let cap = execution.participation_cap_frac * case.market.panels.volume[bar * lanes + symbol];
+        assert!(taken <= cap * (1.0 + 1e-9), "bar {bar}, symbol {symbol}: {taken} of {cap}");
+    }
+}
+
+/// 4.7: no bar closes with a margin ratio of 1 or more; a ruined account is at 0 and stays there.
+fn check_margin(case: &RandomCase, result: &RefResult) {
+    let Some(margin) = case.plan.margin.filter(|margin| margin.liquidation) else { return };
+    assert_eq!(result.maintenance_margin.len(), result.equity.len());
+    for (equity, maintenance) in result.equity.iter().zip(&result.maintenance_margin) {
+        assert!(*maintenance == 0.0 || maintenance < equity, "{maintenance} of {equity}: {margin:?}");
+    }
+    assert!(result.insurance.len() <= 1);
+    if let Some(insurance) = result.insurance.first() {
+        assert!(insurance.amount_usdt > 0.0);
+        assert!(result.fills.iter().all(|fill| fill.bar <= insurance.bar));
+        assert!(result.wallet.last().unwrap().abs() <= 1e-9 * case.plan.initial_capital_usdt);
     }
 }
 
@@ -137,6 +177,8 @@ proptest! {
         check_fills(&case, &result);
         check_orders(&case, &result);
         check_prices(&result);
+        check_cap(&case, &result);
+        check_margin(&case, &result);
         let fees: f64 = result.fills.iter().map(|f| f.fee_usdt).sum();
         let realized: f64 = result.fills.iter().map(|f| f.realized_usdt).sum();
         let funding: f64 = result.funding.iter().map(|f| f.cash_usdt).sum();

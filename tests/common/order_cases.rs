@@ -2,7 +2,7 @@
 //! The numbers in the comments are those of decision 7 and sections of the semantics.
 
 use barloom::config::plan::*;
-use barloom::engine::api::{Attached, FillReason, OrderIntent, OrderKind, OrderStatus, Side};
+use barloom::engine::api::{Attached, FillFlags, FillReason, OrderIntent, OrderKind, OrderStatus, Side};
 use barloom::market::{Contract, Market, StepGrid};
 
 use super::example_runs::{Engine, margin_plan};
@@ -32,6 +32,7 @@ pub(crate) const CASES: &[(&str, fn(Engine))] = &[
     ("funding that the records lack", missing_funding),
     ("funding windows refuse at the decision", funding_windows),
     ("closing before a settlement", closing_before_funding),
+    ("flags say what a fill hung on", flags),
     ("openings without margin", openings_without_margin),
     ("the margin guard trims", the_guard_trims),
     ("a stop nearer to the open goes before liquidation", stops_before_liquidation),
@@ -399,6 +400,31 @@ fn closing_before_funding(run: Engine) {
     assert_eq!(exits(0.0015, 0.001), []); // a round trip costs 0.002
     assert_eq!(exits(0.003, 0.0), []);
     assert_eq!(exits(-0.003, 0.001), []);
+}
+
+/// What a reader of the fills wants to know of each.
+fn flags(run: Engine) {
+    let flags_of = |bars: &[Option<Ohlcv>], orders: &[OrderIntent]| -> Vec<FillFlags> {
+        let mut plan = bare_plan();
+        plan.execution.participation_cap_frac = 0.1;
+        run(&market(bars), &plan, orders).fills.iter().map(|fill| fill.flags).collect()
+    };
+    let none = FillFlags::default();
+    let run_inside = FillFlags::STOP_RUN;
+    let held = stop_at(98.0, buy(0, 0, 1.0));
+    let both = OrderIntent { attached: Attached { take_profit_px: 102.0, ..held.attached }, ..held };
+    let wild = bar(100.0, 103.0, 97.0, 100.0);
+    assert_eq!(flags_of(&[FLAT, FLAT, bar(97.0, 97.0, 97.0, 97.0)], &[held])[1], FillFlags::GAPPED);
+    assert_eq!(flags_of(&[FLAT, FLAT, wild], &[held]), [none, run_inside]);
+    let by_policy = run_inside.with(FillFlags::STOP_AND_TARGET, true);
+    assert_eq!(flags_of(&[FLAT, FLAT, wild], &[both]), [none, by_policy]);
+    let at_once = run_inside.with(FillFlags::ENTRY_AND_EXIT, true);
+    assert_eq!(flags_of(&[FLAT, wild], &[held]), [none, at_once]);
+    let capped =
+        flags_of(&[FLAT, with_volume(FLAT, 50.0), FLAT], &[OrderIntent { ttl_bars: 2, ..buy(0, 0, 8.0) }]);
+    assert_eq!(capped, [FillFlags::VOLUME_CAPPED, none]);
+    let stops = [order(0, 0, Stop, Buy, 1.0, 101.0), order(1, 0, Stop, Sell, 1.0, 101.0)];
+    assert_eq!(flags_of(&[FLAT, wild], &stops), [FillFlags::GAPPED, at_once]);
 }
 
 /// 4.5, 7.23: 1000 USDT at 5 times cover 5000, with a fee of 1 % some less.

@@ -107,8 +107,9 @@ impl Engine<'_> {
         -self.step(symbol).value(steps) * mark_px.unwrap_or(0.0) * settlement.rate_frac
     }
 
+    /// Choice: an account that was ruined at this open pays no more for what it held before.
     fn pay(&mut self, settlement: &Settlement, steps: i128) {
-        if steps != 0 {
+        if steps != 0 && !self.is_ruined {
             let cash_usdt = self.cash_usdt(settlement, steps);
             self.money.funding += cash_usdt;
             let Settlement { bar, symbol, record, .. } = *settlement;
