@@ -4,12 +4,13 @@ mod common;
 mod reference;
 
 use barloom::config::plan::{Slippage, SlippageShape, VolumeRef};
+use barloom::engine::api::Regime;
 use barloom::market::Bracket;
 use common::{assert_near, bare_plan, example, num, side_of};
 use reference::account::{Money, Position};
 use reference::chart::Bar;
 use reference::decimal::Grid;
-use reference::prices::{PriceGrid, StopTouch, slippage, slipped, stop_touch};
+use reference::prices::{PriceGrid, StopTouch, regime_mult, slippage, slipped, stop_touch};
 use reference::tiers::{Exposed, Liquidation, Tiers, trim_share};
 
 fn ticks(tick: f64) -> PriceGrid {
@@ -45,7 +46,7 @@ fn example_05_participation_slippage() {
     let (inputs, expected) = example("05_participation_slippage");
     let config = &inputs["config"];
     let grid = ticks(num(&inputs["tick"]));
-    let plan = |shape, regime: &str| Slippage {
+    let plan = |shape| Slippage {
         shape,
         a_bps: num(&config["a_bps"]),
         b_bps: num(&config["b_bps"]),
@@ -53,16 +54,21 @@ fn example_05_participation_slippage() {
         max_bps: num(&config["max_bps"]),
         stop_mult: 1.0,
         volume_ref: VolumeRef::ExecBar,
-        regime_mult_normal: num(&config["mult"][regime]),
-        regime_mult_thin: 2.0,
-        regime_mult_vacuum: 4.0,
+        regime_mult_normal: num(&config["mult"]["NORMAL"]),
+        regime_mult_thin: num(&config["mult"]["THIN"]),
+        regime_mult_vacuum: num(&config["mult"]["VACUUM"]),
+    };
+    let mult = |plan: &Slippage, name: &serde_json::Value| {
+        let all = [Regime::Normal, Regime::Thin, Regime::Vacuum];
+        regime_mult(plan, all.into_iter().find(|regime| *name == regime.as_str()))
     };
     for (case, expected) in
         inputs["cases"].as_array().unwrap().iter().zip(expected["cases"].as_array().unwrap())
     {
         let shape = if case["model"] == "linear" { SlippageShape::Linear } else { SlippageShape::Sqrt };
-        let plan = plan(shape, case["regime"].as_str().unwrap());
-        let slip = slippage(&plan, num(&case["qty"]), num(&case["volume_ref"]), None);
+        let plan = plan(shape);
+        let mult = mult(&plan, &case["regime"]);
+        let slip = slippage(&plan, num(&case["qty"]), num(&case["volume_ref"]), None, mult);
         match expected["participation"].as_f64() {
             Some(participation) => assert_near("participation", slip.participation, participation),
             None => assert!(slip.participation.is_nan()),
@@ -76,8 +82,7 @@ fn example_05_participation_slippage() {
     let mut consumed_qty = 0.0;
     for (i, qty) in case["orders"].as_array().unwrap().iter().enumerate() {
         consumed_qty += num(qty);
-        let plan = plan(SlippageShape::Sqrt, "NORMAL");
-        let slip = slippage(&plan, consumed_qty, num(&case["volume_ref"]), None);
+        let slip = slippage(&plan(SlippageShape::Sqrt), consumed_qty, num(&case["volume_ref"]), None, 1.0);
         assert_near("bps", slip.bps, num(&expected["cumulative_bps"][i]));
         let side = side_of(&case["side"]);
         let fill_px = grid.round_fill(side, slipped(side, num(&case["base_price"]), slip.bps));
@@ -93,7 +98,7 @@ fn the_reference_volume_is_exec_trailing_or_the_smaller() {
         [(VolumeRef::ExecBar, 0.5), (VolumeRef::Trailing, 0.25), (VolumeRef::MinExecTrailing, 0.5)]
     {
         plan.volume_ref = volume_ref;
-        let slip = slippage(&plan, 10.0, 20.0, Some(40.0));
+        let slip = slippage(&plan, 10.0, 20.0, Some(40.0), 1.0);
         assert_eq!((slip.participation, slip.bps), (participation, 100.0 * participation * participation));
     }
 }

@@ -158,7 +158,13 @@ fn truncated(market: &Market, bars: usize) -> Market {
 }
 
 fn scopes() -> impl Strategy<Value = Scope> {
-    prop::sample::select(vec![Scope::MarketOrders, Scope::AllOrders, Scope::WithFunding, Scope::WithMargin])
+    prop::sample::select(vec![
+        Scope::MarketOrders,
+        Scope::AllOrders,
+        Scope::WithFunding,
+        Scope::WithMargin,
+        Scope::WithRegimes,
+    ])
 }
 
 proptest! {
@@ -218,7 +224,7 @@ fn random_cases_reach_every_reason() {
     let mut fills: HashMap<&str, usize> = HashMap::new();
     let mut ends: HashMap<String, usize> = HashMap::new();
     for seed in 0..240 {
-        let scope = [Scope::MarketOrders, Scope::WithFunding, Scope::WithMargin][seed as usize % 3];
+        let scope = [Scope::MarketOrders, Scope::WithMargin, Scope::WithRegimes][seed as usize % 3];
         let case = RandomCase::within(scope, seed, 1 + seed as usize % 20, 20 + seed as usize / 2);
         let result = run(&case.input());
         for fill in &result.fills {
@@ -273,6 +279,7 @@ fn random_cases_reach_every_reason() {
         "rejected funding_window",
         "rejected margin",
         "rejected position_limit",
+        "rejected vacuum",
         "rejected ruined",
         "cancelled margin",
         "cancelled liquidation",

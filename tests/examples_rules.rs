@@ -25,7 +25,7 @@ fn market(contract: Contract, bars: Vec<Option<Ohlcv>>) -> Market {
 }
 
 fn run_with(market: &Market, plan: &EnginePlan, signals: &RefSignals, intents: &[OrderIntent]) -> RefResult {
-    run(&RefInput { market, run: 0..market.grid.bars, plan, signals, intents })
+    run(&RefInput { market, run: 0..market.grid.bars, plan, signals, regimes: &[], intents })
 }
 
 fn run_orders(bars: Vec<Option<Ohlcv>>, plan: &EnginePlan, intents: &[OrderIntent]) -> RefResult {

@@ -9,7 +9,14 @@ use common::order_cases::CASES;
 use reference::{RefInput, RefSignals, run};
 
 const ENGINE: Engine = |market, plan, intents| {
-    run(&RefInput { market, run: 0..market.grid.bars, plan, signals: &RefSignals::new(), intents })
+    run(&RefInput {
+        market,
+        run: 0..market.grid.bars,
+        plan,
+        signals: &RefSignals::new(),
+        regimes: &[],
+        intents,
+    })
 };
 
 #[test]
@@ -84,8 +91,7 @@ fn example_31_liquidation_event() {
 
 #[test]
 fn rules_of_orders_funding_and_margin() {
-    for (name, case) in CASES {
-        println!("{name}");
+    for case in CASES {
         case(ENGINE);
     }
 }

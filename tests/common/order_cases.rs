@@ -9,33 +9,36 @@ use super::example_runs::{Engine, margin_plan};
 use super::{BAR_MS, Ohlcv, START_MS, SymbolBars, bare_plan, flat_slippage, market_from_bars, market_order};
 use crate::reference::RefResult;
 
-/// Every case, by name.
-pub(crate) const CASES: &[(&str, fn(Engine))] = &[
-    ("a gapped stop that reduces goes before entries", gapped_stops_go_with_their_kind),
-    ("inside a bar orders act by id, then the stop", orders_inside_a_bar_act_by_id),
-    ("limit orders arrive", limit_orders_arrive),
-    ("what the cap leaves of a limit order rests", a_capped_limit_order_rests),
-    ("stop-limit orders", stop_limit_orders),
-    ("the rest of a triggered stop is a market order", the_rest_of_a_stop_is_a_market_order),
-    ("the closing leg is not capped", the_closing_leg_is_not_capped),
-    ("under all the cap holds for exits", the_cap_for_all),
-    ("the first fill cancels its group", groups),
-    ("a trail alone has its own reason", trails_have_reasons),
-    ("activation counts from the first fill", activation),
-    ("an entry inside a bar shows the trail its close alone", trails_of_intrabar_entries),
-    ("under favourable_first the bar gaps by the level before", favourable_first_gaps),
-    ("reductions find something or end", reductions),
-    ("entry_beyond_stop refuses", entries_beyond_their_stop),
-    ("stale_move cancels entries", stale_moves),
-    ("fees of a dated table", dated_fees),
-    ("funding boundaries", funding_boundaries),
-    ("funding that the records lack", missing_funding),
-    ("funding windows refuse at the decision", funding_windows),
-    ("closing before a settlement", closing_before_funding),
-    ("flags say what a fill hung on", flags),
-    ("openings without margin", openings_without_margin),
-    ("the margin guard trims", the_guard_trims),
-    ("a stop nearer to the open goes before liquidation", stops_before_liquidation),
+/// A rule, as a run of an engine that must come out as worked out.
+pub(crate) type Case = fn(Engine);
+
+/// Every case.
+pub(crate) const CASES: &[Case] = &[
+    gapped_stops_go_with_their_kind,
+    orders_inside_a_bar_act_by_id,
+    limit_orders_arrive,
+    a_capped_limit_order_rests,
+    stop_limit_orders,
+    the_rest_of_a_stop_is_a_market_order,
+    the_closing_leg_is_not_capped,
+    the_cap_for_all,
+    groups,
+    trails_have_reasons,
+    activation,
+    trails_of_intrabar_entries,
+    favourable_first_gaps,
+    reductions,
+    entries_beyond_their_stop,
+    stale_moves,
+    dated_fees,
+    funding_boundaries,
+    missing_funding,
+    funding_windows,
+    closing_before_funding,
+    flags,
+    openings_without_margin,
+    the_guard_trims,
+    stops_before_liquidation,
 ];
 
 const NONE: f64 = f64::NAN;

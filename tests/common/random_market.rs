@@ -4,7 +4,9 @@
 //! none, big steps, funding at odd hours, wide bars. Prices of a ticked symbol are correctly rounded decimals.
 
 use barloom::config::plan::*;
-use barloom::engine::api::{Attached, AttachedLevels, NO_GROUP, NO_TAG, OrderIntent, OrderKind, Side};
+use barloom::engine::api::{
+    Attached, AttachedLevels, NO_GROUP, NO_TAG, OrderIntent, OrderKind, Regime, Side,
+};
 use barloom::market::{Bracket, BracketTable, Contract, FundingRecord, FundingTape, Market, StepGrid};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -50,6 +52,8 @@ pub(crate) enum Scope {
     WithFunding,
     /// And margin, liquidation and its guard.
     WithMargin,
+    /// And liquidity regimes.
+    WithRegimes,
 }
 
 /// A whole random case, to be borrowed as a [`RefInput`].
@@ -58,6 +62,8 @@ pub(crate) struct RandomCase {
     pub(crate) run: Range<usize>,
     pub(crate) plan: EnginePlan,
     pub(crate) signals: RefSignals,
+    /// `[bar][symbol]`; empty: off.
+    pub(crate) regimes: Vec<Vec<Regime>>,
     pub(crate) intents: Vec<OrderIntent>,
 }
 
@@ -80,6 +86,15 @@ impl RandomCase {
         if scope >= Scope::WithMargin {
             draw_margin(&mut dice, &mut plan, &mut market);
         }
+        let mut regimes = Vec::new();
+        if scope >= Scope::WithRegimes {
+            plan.regimes = Some(RegimePlan {
+                vacuum_blocks_entries: dice.chance(0.7),
+                thin_size_mult: dice.pick(&[0.5, 0.3, 1.0]),
+            });
+            let all = [Regime::Normal, Regime::Normal, Regime::Thin, Regime::Vacuum];
+            regimes = (0..bars).map(|_| (0..symbols).map(|_| dice.pick(&all)).collect()).collect();
+        }
         let start = if dice.chance(0.5) { 0 } else { dice.whole(0..bars / 2) };
         let end = if dice.chance(0.7) { bars } else { dice.whole(start + 1..bars + 1) };
         let run = start..end;
@@ -89,7 +104,7 @@ impl RandomCase {
         } else {
             intents = random_intents(&mut dice, &market, &run, scope);
         }
-        Self { market, run, plan, signals, intents }
+        Self { market, run, plan, signals, regimes, intents }
     }
     pub(crate) fn input(&self) -> RefInput<'_> {
         RefInput {
@@ -97,6 +112,7 @@ impl RandomCase {
             run: self.run.clone(),
             plan: &self.plan,
             signals: &self.signals,
+            regimes: &self.regimes,
             intents: &self.intents,
         }
     }

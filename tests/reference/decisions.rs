@@ -1,7 +1,7 @@
 //! From signals and intents to admitted orders, at the close of a bar (contract 4; semantics 1.6, 2.10, 5.8).
 
 use barloom::config::plan::{Sizing, SizingEquity};
-use barloom::engine::api::{Attached, AttachedLevels, OrderIntent, OrderKind, OrderStatus, Side};
+use barloom::engine::api::{Attached, AttachedLevels, OrderIntent, OrderKind, OrderStatus, Regime, Side};
 
 use super::decimal::Decimal;
 use super::engine::Engine;
@@ -115,6 +115,7 @@ impl Engine<'_> {
         equity: f64,
     ) -> Result<(), &'static str> {
         self.admit_time(bar, order.symbol)?;
+        self.admit_liquidity(bar, order.symbol)?;
         self.admit_symbol(bar, order.symbol)?;
         match levels {
             AttachedLevels::Rejected(reason) => return Err(reason),
@@ -122,7 +123,7 @@ impl Engine<'_> {
                 order.carried = self.carried(order.symbol, order.side, &levels);
             }
         }
-        let steps = self.sized_steps(bar, order.symbol, equity)?;
+        let steps = self.thinned(bar, order.symbol, self.sized_steps(bar, order.symbol, equity)?);
         let close_px = self.chart.last_close(order.symbol, bar).expect("a listed symbol has a close");
         order.asked_qty = self.step(order.symbol).value(self.against(order) + steps);
         order.size = Size::Entry(self.admit_opening(bar, order, steps, close_px)?);
@@ -175,7 +176,11 @@ impl Engine<'_> {
             match sized {
                 Ok(steps) => steps,
                 // what has no size would open: the window sees it first
-                Err(reason) => return Err(self.admit_time(bar, symbol).err().unwrap_or(reason)),
+                Err(reason) => {
+                    let earlier =
+                        self.admit_time(bar, symbol).and_then(|()| self.admit_liquidity(bar, symbol));
+                    return Err(earlier.err().unwrap_or(reason));
+                }
             }
         } else {
             self.step(symbol).toward_zero(intent.qty)
@@ -195,6 +200,8 @@ impl Engine<'_> {
         }
         if opening > 0 {
             self.admit_time(bar, symbol)?;
+            self.admit_liquidity(bar, symbol)?;
+            let opening = self.thinned(bar, symbol, opening);
             self.admit_symbol(bar, symbol)?;
             let close_px = self.chart.last_close(symbol, bar).expect("a listed symbol has a close");
             order.size = Size::Steps(closing + self.admit_opening(bar, order, opening, close_px)?);
@@ -240,6 +247,24 @@ impl Engine<'_> {
     /// 3.4: no opening where it would first act inside a funding window.
     fn admit_time(&self, bar: usize, symbol: usize) -> Result<(), &'static str> {
         if self.is_in_funding_window(bar, symbol) { Err("funding_window") } else { Ok(()) }
+    }
+
+    /// 7.3: no opening decided in VACUUM.
+    fn admit_liquidity(&self, bar: usize, symbol: usize) -> Result<(), &'static str> {
+        let blocks = self.plan.regimes.is_some_and(|regimes| regimes.vacuum_blocks_entries);
+        let is_vacuum = self.regime_at(symbol, bar) == Some(Regime::Vacuum);
+        if blocks && is_vacuum { Err("vacuum") } else { Ok(()) }
+    }
+    /// 7.3: an opening decided in THIN is smaller, toward zero to the step.
+    fn thinned(&self, bar: usize, symbol: usize, steps: i128) -> i128 {
+        match (self.plan.regimes, self.regime_at(symbol, bar)) {
+            (Some(regimes), Some(Regime::Thin)) => {
+                let step = self.step(symbol);
+                let qty = Decimal::of(step.value(steps)).times(Decimal::of(regimes.thin_size_mult));
+                step.toward_zero(qty.to_f64())
+            }
+            _ => steps,
+        }
     }
 
     /// 1.7: a symbol exists from its first present bar. 1.6: no new entry after too many missing bars.

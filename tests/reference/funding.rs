@@ -6,7 +6,7 @@ use barloom::engine::api::{FillReason, NO_ORDER};
 use super::RefFunding;
 use super::engine::Engine;
 use super::orders::{Order, Size};
-use super::prices::slippage;
+use super::prices::{regime_mult, slippage};
 
 /// What a payment without a record has for the index of its record.
 const NO_RECORD: usize = u32::MAX as usize;
@@ -187,7 +187,8 @@ impl Engine<'_> {
     fn round_trip_frac(&self, bar: usize, symbol: usize) -> f64 {
         let qty = self.step(symbol).value(self.positions[symbol].steps.abs());
         let volume = self.chart.trailing_volume(symbol, bar).expect("a position has bars");
-        let slip = slippage(&self.plan.slippage, qty, volume, Some(volume));
+        let mult = regime_mult(&self.plan.slippage, self.regime_at(symbol, bar));
+        let slip = slippage(&self.plan.slippage, qty, volume, Some(volume), mult);
         2.0 * (self.taker_fee_frac(bar + 1) + slip.bps / 1e4)
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct RefInput<'a> {
     pub(crate) run: Range<usize>,
     pub(crate) plan: &'a EnginePlan,
     pub(crate) signals: &'a RefSignals,
+    /// `[bar of the market's grid][symbol]`, known at the close of the bar; empty: regimes are off.
+    pub(crate) regimes: &'a [Vec<Regime>],
     /// Sorted by `(bar, order_id)`.
     pub(crate) intents: &'a [OrderIntent],
 }
