@@ -190,7 +190,8 @@ impl Engine<'_> {
     }
 
     /// At `K_bar`: the position limit, the guard, the margin of an opening leg. Choice: the price is the order's own,
-    /// the fee that of a taker; a notional is measured at the mark.
+    /// the fee that of a taker; a notional is measured at the mark; the guard refuses with `margin`, and refuses new
+    /// openings only, not orders that wait; what margin cuts is not held against the minimums again here.
     pub(super) fn admit_margin_at_decision(
         &self,
         bar: usize,
@@ -311,7 +312,8 @@ impl Engine<'_> {
     }
 
     /// The event: orders go, whole positions are liquidated by descending MM, the one that triggered first, until
-    /// `MR < 1`; what then is missing in the wallet the insurance fund pays.
+    /// `MR < 1`; what then is missing in the wallet the insurance fund pays. Choice: a symbol without a tradable bar
+    /// goes too, at its carried mark.
     fn liquidate(
         &mut self,
         bar: usize,

@@ -309,7 +309,8 @@ impl Engine<'_> {
         self.admit_margin_at_fill(order, bar, opened, offer)
     }
 
-    /// 2.12: the latest fill that increases the position sets the levels its order carries; the rest is kept.
+    /// 2.12: the latest fill that increases the position sets the levels its order carries; the rest is kept. Choice:
+    /// every slice of an order does, and distance and activation are two things: each is kept where it is not carried.
     fn set_levels(&mut self, symbol: usize, bar: usize, carried: &Carried) {
         let position = &mut self.positions[symbol];
         let level = |px: Option<f64>| px.map(|px| Level { px, set_bar: bar });
@@ -320,7 +321,8 @@ impl Engine<'_> {
         position.activation_px = carried.activation_px.or(position.activation_px);
     }
 
-    /// The first fill of an order cancels the others of its group that wait, of any symbol.
+    /// The first fill of an order cancels the others of its group. Choice: those that wait by now, of any symbol; one
+    /// decided later lives.
     fn cancel_group(&mut self, filled: &Order, bar: usize) {
         if filled.oco_group == NO_GROUP {
             return;
