@@ -39,6 +39,7 @@ pub(crate) const CASES: &[Case] = &[
     openings_without_margin,
     the_guard_trims,
     stops_before_liquidation,
+    liquidation_modes,
 ];
 
 const NONE: f64 = f64::NAN;
@@ -480,4 +481,32 @@ fn stops_before_liquidation(run: Engine) {
     let (reason, base_px) = reasons(82.0);
     assert_eq!(reason, Liquidation);
     assert!((base_px - 8_000.0 / 97.5).abs() < 1e-9);
+}
+
+/// 4.7: AAA falls to its LP, where 8205 of 10000 USDT are left; BBB stands still. The wallet keeps some 102 USDT after
+/// AAA is gone, which is enough for BBB's MM of 2.5.
+fn liquidation_modes(run: Engine) {
+    let contract = Contract { step: StepGrid::new(1.0), ..Contract::default() };
+    let series = |name: &str, last| SymbolBars {
+        name: name.into(),
+        contract: contract.clone(),
+        bars: vec![FLAT, FLAT, last],
+    };
+    let falls = bar(100.0, 100.0, 80.0, 82.0);
+    let market = market_from_bars(&[series("AAA", falls), series("BBB", FLAT)], &[]);
+    let liquidated = |liq_mode| {
+        let mut plan = bare_plan();
+        plan.initial_capital_usdt = 2_000.0;
+        plan.margin = Some(MarginPlan { liq_mode, ..margin_plan(10.0) });
+        let orders = [buy(0, 0, 100.0), market_order(1, 0, 1, Buy, 1.0)];
+        let result = run(&market, &plan, &orders);
+        assert!(result.insurance.is_empty());
+        result.fills[2..].iter().map(|f| (f.symbol, f.reason, f.qty)).collect::<Vec<_>>()
+    };
+    assert_eq!(liquidated(LiqMode::LargestMm), [(0, Liquidation, 100.0)]);
+    assert_eq!(liquidated(LiqMode::All), [(0, Liquidation, 100.0), (1, Liquidation, 1.0)]);
+    // at the very LP a step of each is enough; the close at 82 asks again, as little beyond it
+    let pro_rata = liquidated(LiqMode::ProRata);
+    assert_eq!(pro_rata[..2], [(0, Liquidation, 1.0), (1, Liquidation, 1.0)]);
+    assert!(pro_rata[2..].iter().all(|&(symbol, _, qty)| symbol == 0 && qty < 99.0), "{pro_rata:?}");
 }

@@ -104,6 +104,18 @@ impl RandomCase {
         } else {
             intents = random_intents(&mut dice, &market, &run, scope);
         }
+        if scope >= Scope::WithMargin && dice.chance(0.6) {
+            // Without stops positions do reach their liquidation.
+            let bare = |levels: &mut Attached| (levels.stop_loss_px, levels.trail_px) = (f64::NAN, f64::NAN);
+            intents.iter_mut().for_each(|intent| bare(&mut intent.attached));
+            for signal in signals.iter_mut().flatten() {
+                for levels in [&mut signal.long_levels, &mut signal.short_levels] {
+                    if let AttachedLevels::Prices(levels) = levels {
+                        bare(levels);
+                    }
+                }
+            }
+        }
         Self { market, run, plan, signals, regimes, intents }
     }
     pub(crate) fn input(&self) -> RefInput<'_> {

@@ -387,10 +387,11 @@ impl Engine<'_> {
         self.trade(bar, prices.as_ref(), &terms);
     }
 
-    /// Steps of a share, up to the step.
+    /// Steps of a share, up to the step; at least one.
     fn share_of(&self, symbol: usize, held: i128, share: f64) -> i128 {
         let step = self.step(symbol);
-        step.ceil(step.value(held) * share).min(held)
+        let qty = step.value(held) * share;
+        if qty <= step.value(1) { 1 } else { step.ceil(qty).min(held) }
     }
 
     /// `pro_rata`. Choice: as the guard trims, to `MR = 1`, at the cost of the largest slippage and the largest
