@@ -127,7 +127,7 @@ impl<'a> Engine<'a> {
         self.chart.tradable_bar(symbol, bar).filter(|_| !self.is_delisted(symbol, bar))
     }
 
-    // --- phase 1: calendar (funding: `funding`) ---------------------------------------------------------------------------
+    // --- phase 1: calendar (funding: `funding`) ---------------------------------------------------------------
 
     /// 1.7: open positions settle at `D` at the last close, taker fee, no slippage.
     fn settle_delistings(&mut self, bar: usize) {
@@ -164,7 +164,8 @@ impl<'a> Engine<'a> {
 
     // --- phase 4: inside the bar --------------------------------------------------------------------------------
 
-    /// 1.5, 2.13: liquidation or stop loss, whichever is nearer to the open → take profit → orders → the stop of what was just opened.
+    /// 1.5, 2.13: liquidation or stop loss, whichever is nearer to the open → take profit → orders → the stop of what
+    /// was just opened.
     fn trade_inside(&mut self, symbol: usize, bar: usize) {
         let Some(prices) = self.tradable_bar(symbol, bar) else { return };
         self.liquidate_inside(symbol, bar, &prices);
