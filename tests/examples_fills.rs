@@ -1,14 +1,17 @@
-//! Worked examples of single rules, held against the reference engine: EX-01, 05, 07, 08.
+//! Worked examples of single rules, held against the reference engine: EX-01, 05, 07, 08, 10, 11.
 
 mod common;
 mod reference;
 
 use barloom::config::plan::{Slippage, SlippageShape, VolumeRef};
+use barloom::engine::api::Regime;
+use barloom::market::Bracket;
 use common::{assert_near, bare_plan, example, num, side_of};
 use reference::account::{Money, Position};
 use reference::chart::Bar;
 use reference::decimal::Grid;
-use reference::prices::{PriceGrid, StopTouch, slippage, slipped, stop_touch};
+use reference::prices::{PriceGrid, StopTouch, regime_mult, slippage, slipped, stop_touch};
+use reference::tiers::{Exposed, Liquidation, Tiers, trim_share};
 
 fn ticks(tick: f64) -> PriceGrid {
     PriceGrid { tick: Some(Grid::of(tick)) }
@@ -43,7 +46,7 @@ fn example_05_participation_slippage() {
     let (inputs, expected) = example("05_participation_slippage");
     let config = &inputs["config"];
     let grid = ticks(num(&inputs["tick"]));
-    let plan = |shape, regime: &str| Slippage {
+    let plan = |shape| Slippage {
         shape,
         a_bps: num(&config["a_bps"]),
         b_bps: num(&config["b_bps"]),
@@ -51,16 +54,21 @@ fn example_05_participation_slippage() {
         max_bps: num(&config["max_bps"]),
         stop_mult: 1.0,
         volume_ref: VolumeRef::ExecBar,
-        regime_mult_normal: num(&config["mult"][regime]),
-        regime_mult_thin: 2.0,
-        regime_mult_vacuum: 4.0,
+        regime_mult_normal: num(&config["mult"]["NORMAL"]),
+        regime_mult_thin: num(&config["mult"]["THIN"]),
+        regime_mult_vacuum: num(&config["mult"]["VACUUM"]),
+    };
+    let mult = |plan: &Slippage, name: &serde_json::Value| {
+        let all = [Regime::Normal, Regime::Thin, Regime::Vacuum];
+        regime_mult(plan, all.into_iter().find(|regime| *name == regime.as_str()))
     };
     for (case, expected) in
         inputs["cases"].as_array().unwrap().iter().zip(expected["cases"].as_array().unwrap())
     {
         let shape = if case["model"] == "linear" { SlippageShape::Linear } else { SlippageShape::Sqrt };
-        let plan = plan(shape, case["regime"].as_str().unwrap());
-        let slip = slippage(&plan, num(&case["qty"]), num(&case["volume_ref"]), None);
+        let plan = plan(shape);
+        let mult = mult(&plan, &case["regime"]);
+        let slip = slippage(&plan, num(&case["qty"]), num(&case["volume_ref"]), None, mult);
         match expected["participation"].as_f64() {
             Some(participation) => assert_near("participation", slip.participation, participation),
             None => assert!(slip.participation.is_nan()),
@@ -74,8 +82,7 @@ fn example_05_participation_slippage() {
     let mut consumed_qty = 0.0;
     for (i, qty) in case["orders"].as_array().unwrap().iter().enumerate() {
         consumed_qty += num(qty);
-        let plan = plan(SlippageShape::Sqrt, "NORMAL");
-        let slip = slippage(&plan, consumed_qty, num(&case["volume_ref"]), None);
+        let slip = slippage(&plan(SlippageShape::Sqrt), consumed_qty, num(&case["volume_ref"]), None, 1.0);
         assert_near("bps", slip.bps, num(&expected["cumulative_bps"][i]));
         let side = side_of(&case["side"]);
         let fill_px = grid.round_fill(side, slipped(side, num(&case["base_price"]), slip.bps));
@@ -91,7 +98,7 @@ fn the_reference_volume_is_exec_trailing_or_the_smaller() {
         [(VolumeRef::ExecBar, 0.5), (VolumeRef::Trailing, 0.25), (VolumeRef::MinExecTrailing, 0.5)]
     {
         plan.volume_ref = volume_ref;
-        let slip = slippage(&plan, 10.0, 20.0, Some(40.0));
+        let slip = slippage(&plan, 10.0, 20.0, Some(40.0), 1.0);
         assert_eq!((slip.participation, slip.bps), (participation, 100.0 * participation * participation));
     }
 }
@@ -144,4 +151,82 @@ fn example_08_partial_close_fees_flip() {
         assert_near("cash_form", money.cash(), num(&expected["cash_form"]));
         assert_near("cash_form equity", money.cash() + qty * px, num(&expected["equity"]));
     }
+}
+
+/// The brackets of EX-10, with `cum_k` by its recursion.
+fn example_10_tiers() -> Tiers {
+    let (inputs, expected) = example("10_margin_tiers_liquidation");
+    let rows =
+        inputs["tiers"].as_array().unwrap().iter().zip(expected["maintenance_amounts"].as_array().unwrap());
+    Tiers(
+        rows.map(|(tier, cum)| Bracket {
+            floor_usdt: num(&tier["floor"]),
+            cap_usdt: num(&tier["cap"]),
+            maintenance_frac: num(&tier["rate"]),
+            cum_usdt: num(cum),
+            initial_leverage: num(&tier["max_leverage"]),
+        })
+        .collect(),
+    )
+}
+
+#[test]
+fn example_10_margin_tiers_liquidation() {
+    let (inputs, expected) = example("10_margin_tiers_liquidation");
+    let tiers = example_10_tiers();
+    for pair in tiers.0.windows(2) {
+        let step = pair[1].floor_usdt * (pair[1].maintenance_frac - pair[0].maintenance_frac);
+        assert_near("cum", pair[1].cum_usdt, pair[0].cum_usdt + step);
+    }
+    let notionals = inputs["notionals"].as_array().unwrap();
+    for (notional, margin) in notionals.iter().zip(expected["maintenance_margin"].as_array().unwrap()) {
+        assert_near("maintenance", tiers.maintenance_usdt(num(notional)), num(margin));
+    }
+    let cases = inputs["liquidation_cases"].as_array().unwrap();
+    for (case, expected) in cases.iter().zip(expected["liquidation"].as_array().unwrap()) {
+        let exposed = Exposed {
+            sign: num(&case["side"]),
+            qty: num(&case["qty"]),
+            entry_px: num(&case["entry"]),
+            wallet_usdt: num(&case["wallet"]),
+            other_maintenance_usdt: num(&case["tmm_other"]),
+            other_unrealized_usdt: num(&case["upnl_other"]),
+        };
+        match (exposed.liquidation(&tiers), expected["liquidation_price"].as_f64()) {
+            (Liquidation::Never, None) => {}
+            (Liquidation::At(px), Some(expected_px)) => {
+                assert_near("liquidation price", px, expected_px);
+                let bracket = tiers.of(exposed.qty * px);
+                assert_eq!(bracket.floor_usdt, num(&expected["bracket"][0]), "{}", case["name"]);
+                assert_near("bankruptcy", exposed.bankruptcy_px(), num(&expected["bankruptcy_price"]));
+            }
+            (found, expected) => panic!("{}: {found:?}, expected {expected:?}", case["name"]),
+        }
+    }
+}
+
+#[test]
+fn example_11_margin_trim_pro_rata() {
+    let (inputs, expected) = example("11_margin_trim_pro_rata");
+    let tiers = example_10_tiers();
+    let (mut equity, mut positions) = (num(&inputs["wallet"]), vec![]);
+    for position in inputs["positions"].as_array().unwrap() {
+        let (qty, mark) = (num(&position["qty"]), num(&position["mark"]));
+        equity += num(&position["side"]) * qty * (mark - num(&position["entry"]));
+        positions.push((qty * mark, &tiers));
+    }
+    let maintenance =
+        |x: f64| -> f64 { positions.iter().map(|(n, t)| t.maintenance_usdt(n * (1.0 - x))).sum() };
+    assert_near("equity", equity, num(&expected["equity"]));
+    assert_near("maintenance", maintenance(0.0), num(&expected["maintenance_before"]));
+    assert_near("ratio", maintenance(0.0) / equity, num(&expected["ratio_before"]));
+    let (target, cost) = (num(&inputs["target_ratio"]), num(&inputs["cost_fraction"]));
+    let share = trim_share(&positions, equity, target, cost);
+    assert_near("share", share, num(&expected["trim_fraction"]));
+    let gross: f64 = positions.iter().map(|(n, _)| n).sum();
+    let after = maintenance(share) / (equity - cost * share * gross);
+    assert_near("ratio after", after, num(&expected["ratio_after"]));
+    // 4.8: a reduction that costs more margin than it frees closes everything
+    assert_eq!(trim_share(&positions, equity, target, 0.01), 1.0);
+    assert_eq!(trim_share(&positions, 100.0, target, cost), 1.0);
 }

@@ -5,7 +5,7 @@
 mod common;
 mod reference;
 
-use barloom::config::plan::EndOfRun;
+use barloom::config::plan::{CapAppliesTo, EndOfRun};
 use barloom::engine::api::{FillReason, Liquidity, OrderKind, OrderStatus, Side};
 use barloom::market::{FundingTape, Market};
 use common::random_market::{RandomCase, Scope};
@@ -14,8 +14,10 @@ use reference::decimal::Grid;
 use reference::{RefInput, RefResult, run};
 use std::collections::HashMap;
 
+/// Bookkeeping, which asks for no tradable bar; so does a liquidation at a mark that was carried.
 fn is_settlement(reason: FillReason) -> bool {
-    matches!(reason, FillReason::Delist | FillReason::SeriesEnd | FillReason::EndOfRun)
+    use FillReason::{Delist, EndOfRun, Liquidation, SeriesEnd};
+    matches!(reason, Delist | SeriesEnd | EndOfRun | Liquidation)
 }
 
 /// I3, I4, I7, I8 and the place of every fill.
@@ -36,11 +38,8 @@ fn check_fills(case: &RandomCase, result: &RefResult) {
         }
         let row = |column: &[f64]| column[fill.bar * market.panels.lanes + symbol];
         assert!(row(&market.panels.volume) > 0.0, "a tradable bar: {fill:?}");
-        // I7: a resting limit is hit at its price wherever the bar opens; a liquidation has its own price
-        if !matches!(
-            fill.reason,
-            FillReason::TakeProfitOpen | FillReason::LimitMaker | FillReason::Liquidation
-        ) {
+        // I7: a resting limit is hit at its price wherever the bar opens
+        if !matches!(fill.reason, FillReason::TakeProfitOpen | FillReason::LimitMaker) {
             let (low, high) = (row(&market.panels.low), row(&market.panels.high));
             let slack = 1e-12 * high;
             assert!(
@@ -73,10 +72,11 @@ fn check_orders(case: &RandomCase, result: &RefResult) {
             assert!(end.end_bar <= (intent.bar + intent.ttl_bars) as usize, "{end:?}");
         }
     }
-    let filled: Vec<u32> = result.fills.iter().map(|f| f.order_id).filter(|&id| id != u32::MAX).collect();
-    for id in filled {
-        let end = result.orders.iter().find(|end| end.order_id == id).expect("a filled order ends");
+    for fill in result.fills.iter().filter(|fill| fill.order_id != u32::MAX) {
+        let end =
+            result.orders.iter().find(|end| end.order_id == fill.order_id).expect("a filled order ends");
         assert!(!matches!(end.status, OrderStatus::Rejected | OrderStatus::NeverActive), "{end:?}");
+        assert!(end.bar < fill.bar && fill.bar <= end.end_bar, "{fill:?} {end:?}");
     }
 }
 
@@ -95,6 +95,45 @@ fn check_prices(result: &RefResult) {
             }
             _ => {}
         }
+    }
+}
+
+/// 2.9: what the participation cap counts stays under it, in every bar and symbol.
+fn check_cap(case: &RandomCase, result: &RefResult) {
+    let execution = &case.plan.execution;
+    if execution.participation_cap_frac == 0.0 {
+        return;
+    }
+    let lanes = case.market.panels.lanes;
+    let mut taken: HashMap<(usize, usize), f64> = HashMap::new();
+    for fill in result.fills.iter().filter(|fill| !is_settlement(fill.reason)) {
+        let before = fill.position_after - fill.side.sign() * fill.qty;
+        let opened = if before * fill.position_after < 0.0 {
+            fill.position_after.abs()
+        } else {
+            (fill.position_after.abs() - before.abs()).max(0.0)
+        };
+        let counted = if execution.cap_applies_to == CapAppliesTo::All { fill.qty } else { opened };
+        *taken.entry((fill.bar, fill.symbol)).or_default() += counted;
+    }
+    for ((bar, symbol), taken) in taken {
+        let cap = execution.participation_cap_frac * case.market.panels.volume[bar * lanes + symbol];
+        assert!(taken <= cap * (1.0 + 1e-9), "bar {bar}, symbol {symbol}: {taken} of {cap}");
+    }
+}
+
+/// 4.7: no bar closes with a margin ratio of 1 or more; a ruined account is at 0 and stays there.
+fn check_margin(case: &RandomCase, result: &RefResult) {
+    let Some(margin) = case.plan.margin.filter(|margin| margin.liquidation) else { return };
+    assert_eq!(result.maintenance_margin.len(), result.equity.len());
+    for (equity, maintenance) in result.equity.iter().zip(&result.maintenance_margin) {
+        assert!(*maintenance == 0.0 || maintenance < equity, "{maintenance} of {equity}: {margin:?}");
+    }
+    assert!(result.insurance.len() <= 1);
+    if let Some(insurance) = result.insurance.first() {
+        assert!(insurance.amount_usdt > 0.0);
+        assert!(result.fills.iter().all(|fill| fill.bar <= insurance.bar));
+        assert!(result.wallet.last().unwrap().abs() <= 1e-9 * case.plan.initial_capital_usdt);
     }
 }
 
@@ -119,7 +158,13 @@ fn truncated(market: &Market, bars: usize) -> Market {
 }
 
 fn scopes() -> impl Strategy<Value = Scope> {
-    prop::sample::select(vec![Scope::MarketOrders, Scope::AllOrders, Scope::WithFunding])
+    prop::sample::select(vec![
+        Scope::MarketOrders,
+        Scope::AllOrders,
+        Scope::WithFunding,
+        Scope::WithMargin,
+        Scope::WithRegimes,
+    ])
 }
 
 proptest! {
@@ -138,11 +183,14 @@ proptest! {
         check_fills(&case, &result);
         check_orders(&case, &result);
         check_prices(&result);
+        check_cap(&case, &result);
+        check_margin(&case, &result);
         let fees: f64 = result.fills.iter().map(|f| f.fee_usdt).sum();
         let realized: f64 = result.fills.iter().map(|f| f.realized_usdt).sum();
         let funding: f64 = result.funding.iter().map(|f| f.cash_usdt).sum();
         let initial = case.plan.initial_capital_usdt;
-        let wallet = initial + realized - fees + funding;
+        let insurance: f64 = result.insurance.iter().map(|i| i.amount_usdt).sum();
+        let wallet = initial + realized - fees + funding + insurance;
         prop_assert!((wallet - result.wallet.last().unwrap()).abs() <= 1e-9 * initial.max(1.0));
     }
 
@@ -175,9 +223,9 @@ proptest! {
 fn random_cases_reach_every_reason() {
     let mut fills: HashMap<&str, usize> = HashMap::new();
     let mut ends: HashMap<String, usize> = HashMap::new();
-    for seed in 0..160 {
-        let scope = if seed % 2 == 0 { Scope::MarketOrders } else { Scope::WithFunding };
-        let case = RandomCase::within(scope, seed, 1 + seed as usize % 20, 20 + seed as usize);
+    for seed in 0..240 {
+        let scope = [Scope::MarketOrders, Scope::WithMargin, Scope::WithRegimes][seed as usize % 3];
+        let case = RandomCase::within(scope, seed, 1 + seed as usize % 20, 20 + seed as usize / 2);
         let result = run(&case.input());
         for fill in &result.fills {
             *fills.entry(fill.reason.as_str()).or_default() += 1;
@@ -200,6 +248,9 @@ fn random_cases_reach_every_reason() {
         "stop_entry",
         "stop_entry_gap",
         "trail",
+        "funding_exit",
+        "liquidation",
+        "margin_trim",
         "delist",
         "series_end",
         "end_of_run",
@@ -225,6 +276,13 @@ fn random_cases_reach_every_reason() {
         "cancelled stale_move",
         "rejected post_only",
         "rejected beyond_stop",
+        "rejected funding_window",
+        "rejected margin",
+        "rejected position_limit",
+        "rejected vacuum",
+        "rejected ruined",
+        "cancelled margin",
+        "cancelled liquidation",
         "expired ttl",
         "never_active last_bar",
         "open end_of_run",

@@ -5,7 +5,9 @@ mod common;
 mod reference;
 
 use barloom::config::plan::*;
-use barloom::engine::api::{Attached, AttachedLevels, FillReason, OrderIntent, OrderStatus, Side};
+use barloom::engine::api::{
+    Attached, AttachedLevels, FillFlags, FillReason, OrderIntent, OrderStatus, Regime, Side,
+};
 use barloom::market::{Contract, Market, StepGrid};
 use common::{BAR_MS, Ohlcv, START_MS, SymbolBars, bare_plan, flat_slippage, market_from_bars, market_order};
 use reference::{RefInput, RefResult, RefSignal, RefSignals, run};
@@ -25,7 +27,7 @@ fn market(contract: Contract, bars: Vec<Option<Ohlcv>>) -> Market {
 }
 
 fn run_with(market: &Market, plan: &EnginePlan, signals: &RefSignals, intents: &[OrderIntent]) -> RefResult {
-    run(&RefInput { market, run: 0..market.grid.bars, plan, signals, intents })
+    run(&RefInput { market, run: 0..market.grid.bars, plan, signals, regimes: &[], intents })
 }
 
 fn run_orders(bars: Vec<Option<Ohlcv>>, plan: &EnginePlan, intents: &[OrderIntent]) -> RefResult {
@@ -346,4 +348,46 @@ fn fixed_fraction_sizes_with_the_equity_of_the_decision() {
     assert_eq!(sizes(&plan), [(1, 0, 50.0), (3, 1, -25.0)]);
     plan.sizing_equity = SizingEquity::Initial;
     assert_eq!(sizes(&plan), [(1, 0, 50.0), (3, 1, -25.0)]);
+}
+
+/// 7.3: the regime of the decision's bar drives slippage in the next, halves openings in THIN and blocks them in VACUUM.
+#[test]
+fn regimes_drive_slippage_and_openings() {
+    let mut plan = bare_plan();
+    plan.slippage = Slippage { a_bps: 10.0, max_bps: 200.0, min_bps: 0.0, ..flat_slippage(10.0) };
+    plan.regimes = Some(RegimePlan { vacuum_blocks_entries: true, thin_size_mult: 0.5 });
+    let regimes = [Regime::Normal, Regime::Thin, Regime::Vacuum, Regime::Vacuum, Regime::Normal];
+    let regimes: Vec<Vec<Regime>> = regimes.iter().map(|&regime| vec![regime]).collect();
+    let orders = [
+        market_order(0, 0, 0, Side::Buy, 10.0),
+        market_order(1, 1, 0, Side::Buy, 5.0),
+        market_order(2, 2, 0, Side::Buy, 1.0),
+        market_order(3, 3, 0, Side::Sell, 20.0),
+    ];
+    let market = market(contract(), vec![FLAT; 5]);
+    let signals = RefSignals::new();
+    let run = |plan: &EnginePlan| {
+        run(&RefInput {
+            market: &market,
+            run: 0..5,
+            plan,
+            signals: &signals,
+            regimes: &regimes,
+            intents: &orders,
+        })
+    };
+    let result = run(&plan);
+    let lines: Vec<_> = result.fills.iter().map(|f| (f.order_id, f.qty, f.price, f.regime)).collect();
+    assert_eq!(
+        lines,
+        [
+            (0, 10.0, 100.1, Some(Regime::Normal)),
+            (1, 2.0, 100.2, Some(Regime::Thin)),
+            (3, 12.0, 99.6, Some(Regime::Vacuum)), // its closing leg alone
+        ]
+    );
+    assert!(result.fills[1].flags.has(FillFlags::THIN) && result.fills[2].flags.has(FillFlags::VACUUM));
+    assert_eq!((result.orders[2].status, result.orders[2].reason), (OrderStatus::Rejected, "vacuum"));
+    plan.regimes = None;
+    assert!(run(&plan).fills.iter().all(|fill| fill.regime.is_none() && fill.slippage_bps == 10.0));
 }

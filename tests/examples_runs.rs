@@ -1,14 +1,22 @@
 //! Worked examples that are whole runs, held against the reference engine: EX-02, 03, 04, 06, 07, 09, 26,
-//! 27, 29.
+//! 27, 29, 31; and rules of orders, trails, funding and margin, case by case.
 
 mod common;
 mod reference;
 
 use common::example_runs::{self, Engine};
+use common::order_cases::CASES;
 use reference::{RefInput, RefSignals, run};
 
 const ENGINE: Engine = |market, plan, intents| {
-    run(&RefInput { market, run: 0..market.grid.bars, plan, signals: &RefSignals::new(), intents })
+    run(&RefInput {
+        market,
+        run: 0..market.grid.bars,
+        plan,
+        signals: &RefSignals::new(),
+        regimes: &[],
+        intents,
+    })
 };
 
 #[test]
@@ -74,4 +82,33 @@ fn example_29_golden_run() {
 #[test]
 fn example_29_golden_run_reduced() {
     example_runs::example_29_golden_run_reduced(ENGINE);
+}
+
+#[test]
+fn example_31_liquidation_event() {
+    example_runs::example_31_liquidation_event(ENGINE);
+}
+
+#[test]
+fn rules_of_orders_funding_and_margin() {
+    for case in CASES {
+        case(ENGINE);
+    }
+}
+
+/// `(seed, symbol, number, draw)`, worked out beside; the fourth is a take profit set in bar 1.
+const DRAWS: [(u64, &str, u64, f64); 5] = [
+    (1, "AAA", 0, 0.216_018_788_804_640_87),
+    (1, "AAA", 1, 0.931_214_681_302_249),
+    (1, "AAA", 5, 0.627_379_496_249_402_3),
+    (1, "AAA", (1 << 32) + 1, 0.796_518_588_663_083_1),
+    (2, "BBB", 7, 0.468_921_592_902_062_8),
+];
+
+/// Decision 7.7.
+#[test]
+fn draws_are_the_same_everywhere() {
+    for (seed, symbol, number, expected) in DRAWS {
+        assert_eq!(reference::draws::draw(seed, symbol, number), expected);
+    }
 }

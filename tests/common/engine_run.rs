@@ -10,7 +10,7 @@ use barloom::engine::{RunOptions, run_account};
 use barloom::market::{Market, Tile};
 use barloom::signals::SignalSource;
 
-use crate::reference::{RefFill, RefFunding, RefOrderEnd, RefResult};
+use crate::reference::{RefFill, RefFunding, RefInsurance, RefOrderEnd, RefResult};
 
 /// Writes down what the engine reports, in the reference's words.
 #[derive(Default)]
@@ -48,7 +48,13 @@ impl Recorder for Notes {
             cash_usdt: payment.cash_usdt,
         });
     }
-    fn insurance(&mut self, _payment: &Insurance) {}
+    fn insurance(&mut self, payment: &Insurance) {
+        self.0.insurance.push(RefInsurance {
+            bar: payment.bar as usize,
+            symbol: payment.symbol as usize,
+            amount_usdt: payment.amount_usdt,
+        });
+    }
     fn order_end(&mut self, end: &OrderEnd) {
         self.0.orders.push(RefOrderEnd {
             order_id: end.order_id,
@@ -69,6 +75,8 @@ impl Recorder for Notes {
         self.0.unrealized.extend(rows.unrealized_usdt);
         self.0.gross.extend(rows.gross_usdt);
         self.0.net.extend(rows.net_usdt);
+        self.0.initial_margin.extend(rows.initial_margin_usdt);
+        self.0.maintenance_margin.extend(rows.maintenance_margin_usdt);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Worked examples that are whole runs, as scripts that any engine can be put through: EX-02, 03, 04, 06, 07, 09, 26,
-//! 27, 29.
+//! 27, 29, 31.
 
 use barloom::config::plan::{
-    BracketPolicy, EnginePlan, LimitRule, Sequencing, Slippage, SlippageShape, TrailMode, VolumeRef,
+    BracketPolicy, EnginePlan, LimitRule, LiqCheck, LiqMode, MarginMode, MarginPlan, OnMarginShort,
+    Sequencing, Slippage, SlippageShape, TrailMode, VolumeRef,
 };
 use barloom::engine::api::{Attached, FillReason, Liquidity, OrderIntent, OrderKind, OrderStatus, Side};
-use barloom::market::{Contract, Market, StepGrid};
+use barloom::market::{Bracket, BracketTable, Contract, Market, StepGrid};
 
 use super::{
     BAR_MS, Ohlcv, START_MS, SymbolBars, assert_near, bare_plan, example, flat_slippage, market_from_bars,
@@ -474,6 +475,99 @@ pub(crate) fn example_29_golden_run(run: Engine) {
     assert_near("fees", result.fills.iter().map(|f| f.fee_usdt).sum(), num(&totals["fees"]));
     assert_near("funding", result.funding.iter().map(|f| f.cash_usdt).sum(), num(&totals["funding"]));
     assert_near("wallet", *result.wallet.last().unwrap(), num(&totals["wallet"]));
+}
+
+/// Margin with all it brings and nothing that interferes: no guard, liquidation at all three points.
+pub(crate) fn margin_plan(max_leverage: f64) -> MarginPlan {
+    MarginPlan {
+        mode: MarginMode::Cross,
+        max_leverage,
+        liquidation: true,
+        liq_check: LiqCheck::OpenIntrabarClose,
+        liq_mode: LiqMode::LargestMm,
+        liq_fee_frac: 0.0125,
+        guard: None,
+        on_short: OnMarginShort::Reject,
+    }
+}
+
+/// The brackets of EX-10.
+pub(crate) fn example_10_brackets() -> Vec<BracketTable> {
+    let (inputs, expected) = example("10_margin_tiers_liquidation");
+    let tiers = inputs["tiers"].as_array().unwrap().iter();
+    let brackets = tiers
+        .zip(expected["maintenance_amounts"].as_array().unwrap())
+        .map(|(tier, cum)| Bracket {
+            floor_usdt: num(&tier["floor"]),
+            cap_usdt: num(&tier["cap"]),
+            maintenance_frac: num(&tier["rate"]),
+            cum_usdt: num(cum),
+            initial_leverage: num(&tier["max_leverage"]),
+        })
+        .collect();
+    vec![BracketTable { valid_from_ms: None, brackets }]
+}
+
+/// EX-31: both positions are opened at their entries, then comes the bar of the case.
+pub(crate) fn example_31_liquidation_event(run: Engine) {
+    let (inputs, expected) = example("31_liquidation_event");
+    let names = ["BTC", "ETH"];
+    let entry = |name: &str| flat_bar(num(&inputs["positions"][name]["entry"]));
+    for (case, expected) in expected["cases"].as_array().unwrap().iter().enumerate() {
+        let bar = &inputs["bars"]["BTC"][case];
+        let (open, low) = (num(&bar["open_mark"]), num(&bar["low"]));
+        let btc = vec![entry("BTC"), entry("BTC"), Some([open, open, low, low, 1e6]), flat_bar(low)];
+        let eth = vec![flat_bar(num(&inputs["bars"]["ETH"]["mark"])); 4];
+        let symbols = names.iter().zip([btc, eth]).map(|(&name, bars)| SymbolBars {
+            name: name.into(),
+            contract: Contract::default(),
+            bars,
+        });
+        let mut market = market_from_bars(&symbols.collect::<Vec<_>>(), &[]);
+        for symbol in &mut market.symbols {
+            symbol.brackets = example_10_brackets();
+        }
+        let mut plan = bare_plan();
+        plan.initial_capital_usdt = num(&inputs["wallet"]);
+        plan.slippage = flat_slippage(num(&inputs["liquidation_slippage_bps"]));
+        plan.margin = Some(MarginPlan { liq_fee_frac: num(&inputs["liq_fee_rate"]), ..margin_plan(125.0) });
+        let mut orders: Vec<OrderIntent> = (0..2)
+            .map(|symbol| {
+                let position = &inputs["positions"][names[symbol]];
+                market_order(symbol as u32, 0, symbol, side_of(&position["side"]), num(&position["qty"]))
+            })
+            .collect();
+        // One waits when it happens, one comes after the ruin.
+        let waiting = priced(OrderKind::Limit, 1_000.0, market_order(2, 0, 1, Side::Buy, 1.0));
+        orders.push(OrderIntent { ttl_bars: 0, ..waiting });
+        orders.push(market_order(3, 2, 1, Side::Buy, 1.0));
+        let result = run(&market, &plan, &orders);
+
+        let lines = expected["lines"].as_array().unwrap();
+        assert_eq!(result.fills.len(), 2 + lines.len(), "{}", expected["name"]);
+        let mut wallet = num(&inputs["wallet"]);
+        for (fill, line) in result.fills[2..].iter().zip(lines) {
+            assert_eq!((fill.bar, fill.reason), (2, FillReason::Liquidation));
+            assert_eq!(names[fill.symbol], line["symbol"]);
+            wallet += fill.realized_usdt - fill.fee_usdt;
+            assert_near("price", fill.price, num(&line["price"]));
+            assert_near("realised", fill.realized_usdt, num(&line["realised"]));
+            assert_near("clearance fee", fill.fee_usdt, num(&line["clearance_fee"]));
+            assert_near("wallet", wallet, num(&line["wallet"]));
+        }
+        assert_eq!(result.insurance.len(), 1);
+        assert_eq!((result.insurance[0].bar, names[result.insurance[0].symbol]), (2, "ETH"));
+        assert_near("insurance", result.insurance[0].amount_usdt, num(&expected["insurance"]));
+        assert_near("wallet at the end", *result.wallet.last().unwrap(), num(&expected["wallet_end"]));
+        let ends: Vec<_> = result.orders[2..]
+            .iter()
+            .map(|end| (end.order_id, end.end_bar, end.status, end.reason))
+            .collect();
+        assert_eq!(
+            ends,
+            [(2, 2, OrderStatus::Cancelled, "liquidation"), (3, 2, OrderStatus::Rejected, "ruined")]
+        );
+    }
 }
 
 /// What a fill of EX-29 is compared in.

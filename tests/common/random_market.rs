@@ -4,7 +4,9 @@
 //! none, big steps, funding at odd hours, wide bars. Prices of a ticked symbol are correctly rounded decimals.
 
 use barloom::config::plan::*;
-use barloom::engine::api::{Attached, AttachedLevels, NO_GROUP, NO_TAG, OrderIntent, OrderKind, Side};
+use barloom::engine::api::{
+    Attached, AttachedLevels, NO_GROUP, NO_TAG, OrderIntent, OrderKind, Regime, Side,
+};
 use barloom::market::{Bracket, BracketTable, Contract, FundingRecord, FundingTape, Market, StepGrid};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -50,6 +52,8 @@ pub(crate) enum Scope {
     WithFunding,
     /// And margin, liquidation and its guard.
     WithMargin,
+    /// And liquidity regimes.
+    WithRegimes,
 }
 
 /// A whole random case, to be borrowed as a [`RefInput`].
@@ -58,6 +62,8 @@ pub(crate) struct RandomCase {
     pub(crate) run: Range<usize>,
     pub(crate) plan: EnginePlan,
     pub(crate) signals: RefSignals,
+    /// `[bar][symbol]`; empty: off.
+    pub(crate) regimes: Vec<Vec<Regime>>,
     pub(crate) intents: Vec<OrderIntent>,
 }
 
@@ -80,6 +86,15 @@ impl RandomCase {
         if scope >= Scope::WithMargin {
             draw_margin(&mut dice, &mut plan, &mut market);
         }
+        let mut regimes = Vec::new();
+        if scope >= Scope::WithRegimes {
+            plan.regimes = Some(RegimePlan {
+                vacuum_blocks_entries: dice.chance(0.7),
+                thin_size_mult: dice.pick(&[0.5, 0.3, 1.0]),
+            });
+            let all = [Regime::Normal, Regime::Normal, Regime::Thin, Regime::Vacuum];
+            regimes = (0..bars).map(|_| (0..symbols).map(|_| dice.pick(&all)).collect()).collect();
+        }
         let start = if dice.chance(0.5) { 0 } else { dice.whole(0..bars / 2) };
         let end = if dice.chance(0.7) { bars } else { dice.whole(start + 1..bars + 1) };
         let run = start..end;
@@ -89,7 +104,19 @@ impl RandomCase {
         } else {
             intents = random_intents(&mut dice, &market, &run, scope);
         }
-        Self { market, run, plan, signals, intents }
+        if scope >= Scope::WithMargin && dice.chance(0.6) {
+            // Without stops positions do reach their liquidation.
+            let bare = |levels: &mut Attached| (levels.stop_loss_px, levels.trail_px) = (f64::NAN, f64::NAN);
+            intents.iter_mut().for_each(|intent| bare(&mut intent.attached));
+            for signal in signals.iter_mut().flatten() {
+                for levels in [&mut signal.long_levels, &mut signal.short_levels] {
+                    if let AttachedLevels::Prices(levels) = levels {
+                        bare(levels);
+                    }
+                }
+            }
+        }
+        Self { market, run, plan, signals, regimes, intents }
     }
     pub(crate) fn input(&self) -> RefInput<'_> {
         RefInput {
@@ -97,6 +124,7 @@ impl RandomCase {
             run: self.run.clone(),
             plan: &self.plan,
             signals: &self.signals,
+            regimes: &self.regimes,
             intents: &self.intents,
         }
     }
@@ -337,7 +365,9 @@ fn random_funding_rules(dice: &mut Dice, enabled: bool) -> FundingPlan {
 
 /// Brackets of every symbol and what a plan says about margin.
 fn draw_margin(dice: &mut Dice, plan: &mut EnginePlan, market: &mut Market) {
-    let unit_usdt = plan.initial_capital_usdt * dice.pick(&[0.05, 0.3, 1.0]);
+    // Orders are worth 50 to 3000 USDT: little capital, so that margin runs short and positions are liquidated.
+    plan.initial_capital_usdt = dice.pick(&[300.0, 1_000.0, 5_000.0]);
+    let unit_usdt = plan.initial_capital_usdt * dice.pick(&[0.3, 1.0, 5.0]);
     let valid_from = |bar: usize| START_MS + bar as i64 * BAR_MS;
     for symbol in &mut market.symbols {
         let tables = dice.whole(0..3);
@@ -354,17 +384,20 @@ fn draw_margin(dice: &mut Dice, plan: &mut EnginePlan, market: &mut Market) {
             symbol.contract.liquidation_fee_frac = Some(dice.pick(&[0.01, 0.015]));
         }
     }
-    if let Sizing::FixedFraction { fraction } = &mut plan.sizing {
-        *fraction *= dice.pick(&[1.0, 10.0]);
-    }
+    plan.sizing = match plan.sizing {
+        Sizing::FixedFraction { fraction } => {
+            Sizing::FixedFraction { fraction: fraction * dice.pick(&[1.0, 10.0, 50.0]) }
+        }
+        Sizing::FixedNotional { .. } => Sizing::FixedNotional { notional_usdt: dice.between(100.0, 3_000.0) },
+    };
     plan.margin = Some(MarginPlan {
         mode: MarginMode::Cross,
-        max_leverage: dice.pick(&[2.0, 10.0, 50.0]),
+        max_leverage: dice.pick(&[2.0, 20.0, 100.0]),
         liquidation: dice.chance(0.9),
         liq_check: dice.pick(&[LiqCheck::OpenIntrabarClose, LiqCheck::OpenIntrabarClose, LiqCheck::Close]),
         liq_mode: dice.pick(&[LiqMode::LargestMm, LiqMode::LargestMm, LiqMode::All, LiqMode::ProRata]),
         liq_fee_frac: 0.0125,
-        guard: dice.chance(0.6).then(|| MarginGuard {
+        guard: dice.chance(0.4).then(|| MarginGuard {
             warn: dice.pick(&[0.1, 0.5, 0.8]),
             trim: dice.pick(&[0.2, 0.6, 0.9]),
             target: dice.pick(&[0.05, 0.2]),

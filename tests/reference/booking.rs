@@ -1,12 +1,12 @@
 //! Fills: from a base price to a changed account (semantics 2.2, 2.8, 2.10, 3.1, 4.2–4.4).
 
-use barloom::engine::api::{FillFlags, FillReason, Liquidity, NO_ORDER, Side};
+use barloom::engine::api::{FillFlags, FillReason, Liquidity, NO_ORDER, Regime, Side};
 
 use super::RefFill;
 use super::chart::Bar;
 use super::decimal::Decimal;
 use super::engine::Engine;
-use super::prices::{Slip, slippage, slipped};
+use super::prices::{Slip, regime_mult, slippage, slipped};
 
 /// A fill on its way from a base price to a price.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,8 @@ impl Engine<'_> {
         let exec_volume = prices.map_or(0.0, |bar| bar.volume);
         let trailing_volume =
             bar.checked_sub(1).and_then(|through| self.chart.trailing_volume(symbol, through));
-        let mut slip = slippage(&self.plan.slippage, qty, exec_volume, trailing_volume);
+        let mult = regime_mult(&self.plan.slippage, self.regime_before(symbol, bar));
+        let mut slip = slippage(&self.plan.slippage, qty, exec_volume, trailing_volume, mult);
         // 2.4 is the rule of every stop-market order. Choice: a stop-limit order is none, and neither is what a
         // triggered stop leaves over.
         let is_stop = matches!(
@@ -71,6 +72,16 @@ impl Engine<'_> {
             slip.bps *= self.plan.slippage.stop_mult; // Choice: after the clamp of 2.8
         }
         slip
+    }
+
+    /// 7.3: the regime that holds at the close of a bar; `None` where regimes are off.
+    pub(super) fn regime_at(&self, symbol: usize, bar: usize) -> Option<Regime> {
+        self.plan.regimes?;
+        self.input.regimes.get(bar).map(|row| row[symbol])
+    }
+    /// The one that drives the fills of a bar: of the bar before.
+    fn regime_before(&self, symbol: usize, bar: usize) -> Option<Regime> {
+        self.regime_at(symbol, bar.checked_sub(1)?)
     }
 
     fn rounded(&self, symbol: usize, side: Side, px: f64) -> f64 {
@@ -106,13 +117,24 @@ impl Engine<'_> {
     }
 
     /// 3.1: rates of the last row of the dated table that is in force at the open of the bar.
-    fn fee_frac(&self, bar: usize, terms: &Terms) -> f64 {
+    fn fee_fracs(&self, bar: usize) -> (f64, f64) {
         let opens_ms = self.input.market.grid.open_ms(bar);
         let row = self.plan.fee_table.iter().rev().find(|row| row.from_ms <= opens_ms);
+        row.map_or((self.plan.maker_fee_frac, self.plan.taker_fee_frac), |row| {
+            (row.maker_frac, row.taker_frac)
+        })
+    }
+    pub(super) fn maker_fee_frac(&self, bar: usize) -> f64 {
+        self.fee_fracs(bar).0
+    }
+    pub(super) fn taker_fee_frac(&self, bar: usize) -> f64 {
+        self.fee_fracs(bar).1
+    }
+    fn fee_frac(&self, bar: usize, terms: &Terms) -> f64 {
         match (terms.reason, terms.liquidity) {
             (FillReason::Liquidation, _) => self.liquidation_fee_frac(terms.symbol),
-            (_, Liquidity::Maker) => row.map_or(self.plan.maker_fee_frac, |row| row.maker_frac),
-            (_, Liquidity::Taker) => row.map_or(self.plan.taker_fee_frac, |row| row.taker_frac),
+            (_, Liquidity::Maker) => self.maker_fee_frac(bar),
+            (_, Liquidity::Taker) => self.taker_fee_frac(bar),
         }
     }
 
@@ -125,10 +147,15 @@ impl Engine<'_> {
             Side::Buy => terms.steps,
             Side::Sell => -terms.steps,
         };
+        let regime = self.regime_before(terms.symbol, bar);
         let position = &mut self.positions[terms.symbol];
         let before = position.steps.signum();
         let closes = before == -dq.signum();
-        let flags = terms.flags.with(FillFlags::ENTRY_AND_EXIT, closes && position.opened_bar == bar);
+        let flags = terms
+            .flags
+            .with(FillFlags::ENTRY_AND_EXIT, closes && position.opened_bar == bar)
+            .with(FillFlags::THIN, regime == Some(Regime::Thin))
+            .with(FillFlags::VACUUM, regime == Some(Regime::Vacuum));
         let realized_usdt = position.book(dq, px, &step);
         if position.steps.signum() != before {
             position.begin_episode(bar, px);
@@ -158,7 +185,7 @@ impl Engine<'_> {
             participation: slip.participation,
             reason: terms.reason,
             flags,
-            regime: None,
+            regime,
             realized_usdt,
             position_after: step.value(position.steps),
             avg_entry_after: position.avg_entry_px,

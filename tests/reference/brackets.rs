@@ -128,13 +128,16 @@ impl Engine<'_> {
         }
     }
 
-    /// The price at which the stop fires inside this bar, where it does before anything else: liquidation asks.
+    /// The level at which the stop of the position is touched in this bar: liquidation asks.
     pub(super) fn stop_that_fires(&self, symbol: usize, bar: usize, prices: &Bar) -> Option<f64> {
-        match self.bracket(symbol, bar, prices)?.0 {
-            Bracket::Stop(StopTouch::Gap { base_px }) => Some(base_px),
-            Bracket::Stop(StopTouch::Intrabar { .. }) => self.stop_px_inside(symbol, bar, prices),
-            _ => None,
-        }
+        let exit_side = self.positions[symbol].exit_side();
+        let stop_px = self.stop_px_inside(symbol, bar, prices)?;
+        let worst_px = prices.worst_for_stop(exit_side);
+        self.price_grid(symbol).reaches_stop(exit_side, worst_px, stop_px).then_some(stop_px)
+    }
+    /// Whether the open has passed the take profit of the position.
+    pub(super) fn take_profit_passed(&self, symbol: usize, bar: usize, prices: &Bar) -> bool {
+        matches!(self.bracket(symbol, bar, prices), Some((Bracket::TakeProfitAtOpen, _)))
     }
 
     /// Phase 4, last (decision 7.3): a position that an order opened or increased inside the bar, against its stop

@@ -1,7 +1,7 @@
 //! From signals and intents to admitted orders, at the close of a bar (contract 4; semantics 1.6, 2.10, 5.8).
 
 use barloom::config::plan::{Sizing, SizingEquity};
-use barloom::engine::api::{Attached, AttachedLevels, NO_GROUP, OrderIntent, OrderKind, OrderStatus, Side};
+use barloom::engine::api::{Attached, AttachedLevels, OrderIntent, OrderKind, OrderStatus, Regime, Side};
 
 use super::decimal::Decimal;
 use super::engine::Engine;
@@ -84,32 +84,13 @@ impl Engine<'_> {
         self.next_signal_order - 1
     }
 
-    /// A market order of the next number, without a limit to its life.
-    fn market_order(&mut self, bar: usize, symbol: usize, side: Side, size: Size) -> Order {
-        Order {
-            id: self.take_signal_order_id(),
-            decided_bar: bar,
-            symbol,
-            side,
-            kind: OrderKind::Market,
-            price_px: f64::NAN,
-            form: Form::Market,
-            size,
-            asked_qty: f64::NAN,
-            ttl_bars: 0,
-            carried: Carried::default(),
-            post_only: false,
-            oco_group: NO_GROUP,
-            opening_refused: None,
-            filled: false,
-            opened: false,
-            own_reason: None,
-        }
-    }
-
     fn submit_signal_exit(&mut self, bar: usize, symbol: usize, side: Side) {
         let asked_qty = self.step(symbol).value(self.steps_against(symbol, side));
-        let order = Order { asked_qty, ..self.market_order(bar, symbol, side, Size::CloseAll) };
+        let order = Order {
+            id: self.take_signal_order_id(),
+            asked_qty,
+            ..Order::market(bar, symbol, side, Size::CloseAll)
+        };
         self.submit(bar, order, Ok(()));
     }
 
@@ -117,7 +98,11 @@ impl Engine<'_> {
         let signal = &self.input.signals[bar][symbol];
         let levels = if side == Side::Buy { signal.long_levels } else { signal.short_levels };
         let ttl_bars = self.plan.execution.entry_ttl_bars as usize;
-        let mut order = Order { ttl_bars, ..self.market_order(bar, symbol, side, Size::Entry(0)) };
+        let mut order = Order {
+            id: self.take_signal_order_id(),
+            ttl_bars,
+            ..Order::market(bar, symbol, side, Size::Entry(0))
+        };
         let admitted = self.size_signal_entry(bar, &mut order, levels, equity);
         self.submit(bar, order, admitted);
     }
@@ -129,6 +114,8 @@ impl Engine<'_> {
         levels: AttachedLevels,
         equity: f64,
     ) -> Result<(), &'static str> {
+        self.admit_time(bar, order.symbol)?;
+        self.admit_liquidity(bar, order.symbol)?;
         self.admit_symbol(bar, order.symbol)?;
         match levels {
             AttachedLevels::Rejected(reason) => return Err(reason),
@@ -136,11 +123,10 @@ impl Engine<'_> {
                 order.carried = self.carried(order.symbol, order.side, &levels);
             }
         }
-        let steps = self.sized_steps(bar, order.symbol, equity)?;
+        let steps = self.thinned(bar, order.symbol, self.sized_steps(bar, order.symbol, equity)?);
         let close_px = self.chart.last_close(order.symbol, bar).expect("a listed symbol has a close");
-        self.admit_opening(order, steps, close_px)?;
-        order.size = Size::Entry(steps);
         order.asked_qty = self.step(order.symbol).value(self.against(order) + steps);
+        order.size = Size::Entry(self.admit_opening(bar, order, steps, close_px)?);
         Ok(())
     }
 
@@ -158,9 +144,6 @@ impl Engine<'_> {
         };
         let mut order = Order {
             id: intent.order_id,
-            decided_bar: bar,
-            symbol,
-            side: intent.side,
             kind: intent.kind,
             price_px: match form {
                 Form::Market => f64::NAN,
@@ -168,16 +151,12 @@ impl Engine<'_> {
                 Form::Stop { trigger_px } | Form::StopLimit { trigger_px, .. } => trigger_px,
             },
             form,
-            size: Size::CloseAll,
             asked_qty: intent.qty,
             ttl_bars: intent.ttl_bars as usize,
             carried: self.carried(symbol, intent.side, &intent.attached),
             post_only: intent.post_only,
             oco_group: intent.oco_group,
-            opening_refused: None,
-            filled: false,
-            opened: false,
-            own_reason: None,
+            ..Order::market(bar, symbol, intent.side, Size::CloseAll)
         };
         let admitted =
             if intent.close_position { Ok(()) } else { self.size_intent(bar, &mut order, intent, equity) };
@@ -193,8 +172,16 @@ impl Engine<'_> {
     ) -> Result<(), &'static str> {
         let symbol = order.symbol;
         let steps = if intent.qty.is_nan() {
-            self.admit_symbol(bar, symbol)?;
-            self.sized_steps(bar, symbol, equity)?
+            let sized = self.admit_symbol(bar, symbol).and_then(|()| self.sized_steps(bar, symbol, equity));
+            match sized {
+                Ok(steps) => steps,
+                // what has no size would open: the window sees it first
+                Err(reason) => {
+                    let earlier =
+                        self.admit_time(bar, symbol).and_then(|()| self.admit_liquidity(bar, symbol));
+                    return Err(earlier.err().unwrap_or(reason));
+                }
+            }
         } else {
             self.step(symbol).toward_zero(intent.qty)
         };
@@ -212,9 +199,12 @@ impl Engine<'_> {
             return self.admit_quantity(order, steps);
         }
         if opening > 0 {
+            self.admit_time(bar, symbol)?;
+            self.admit_liquidity(bar, symbol)?;
+            let opening = self.thinned(bar, symbol, opening);
             self.admit_symbol(bar, symbol)?;
             let close_px = self.chart.last_close(symbol, bar).expect("a listed symbol has a close");
-            self.admit_opening(order, opening, close_px)?;
+            order.size = Size::Steps(closing + self.admit_opening(bar, order, opening, close_px)?);
         }
         Ok(())
     }
@@ -224,6 +214,9 @@ impl Engine<'_> {
     fn submit(&mut self, bar: usize, mut order: Order, admitted: Result<(), &'static str>) {
         if bar + 1 == self.input.run.end {
             return self.end_order(&order, bar, OrderStatus::NeverActive, "last_bar");
+        }
+        if self.is_ruined {
+            return self.end_order(&order, bar, OrderStatus::Rejected, "ruined");
         }
         if let Err(reason) = admitted {
             let opens_too = match order.size {
@@ -248,6 +241,29 @@ impl Engine<'_> {
             take_profit_px: given(levels.take_profit_px).map(|px| grid.round_limit(exit_side, px)),
             trail_px: given(levels.trail_px),
             activation_px: given(levels.activation_px),
+        }
+    }
+
+    /// 3.4: no opening where it would first act inside a funding window.
+    fn admit_time(&self, bar: usize, symbol: usize) -> Result<(), &'static str> {
+        if self.is_in_funding_window(bar, symbol) { Err("funding_window") } else { Ok(()) }
+    }
+
+    /// 7.3: no opening decided in VACUUM.
+    fn admit_liquidity(&self, bar: usize, symbol: usize) -> Result<(), &'static str> {
+        let blocks = self.plan.regimes.is_some_and(|regimes| regimes.vacuum_blocks_entries);
+        let is_vacuum = self.regime_at(symbol, bar) == Some(Regime::Vacuum);
+        if blocks && is_vacuum { Err("vacuum") } else { Ok(()) }
+    }
+    /// 7.3: an opening decided in THIN is smaller, toward zero to the step.
+    fn thinned(&self, bar: usize, symbol: usize, steps: i128) -> i128 {
+        match (self.plan.regimes, self.regime_at(symbol, bar)) {
+            (Some(regimes), Some(Regime::Thin)) => {
+                let step = self.step(symbol);
+                let qty = Decimal::of(step.value(steps)).times(Decimal::of(regimes.thin_size_mult));
+                step.toward_zero(qty.to_f64())
+            }
+            _ => steps,
         }
     }
 
@@ -295,8 +311,18 @@ impl Engine<'_> {
     }
 
     /// 2.10 for an opening leg, with the reference price `C_t`.
-    fn admit_opening(&self, order: &Order, steps: i128, close_px: f64) -> Result<(), &'static str> {
+    /// Then the position limit and margin, which may cut it: how many of its steps pass.
+    fn admit_opening(
+        &self,
+        bar: usize,
+        order: &Order,
+        steps: i128,
+        close_px: f64,
+    ) -> Result<i128, &'static str> {
         self.admit_quantity(order, steps)?;
-        if self.is_below_min_notional(order.symbol, steps, close_px) { Err("min_notional") } else { Ok(()) }
+        if self.is_below_min_notional(order.symbol, steps, close_px) {
+            return Err("min_notional");
+        }
+        self.admit_margin_at_decision(bar, order, steps, close_px)
     }
 }

@@ -11,7 +11,7 @@ use super::chart::{Bar, Chart};
 use super::decimal::Grid;
 use super::orders::Order;
 use super::prices::PriceGrid;
-use super::{RefFunding, RefInput, RefResult};
+use super::{RefInput, RefResult};
 
 /// 1.7: only reduce-only orders in the last half hour before a known delisting.
 const REDUCE_ONLY_BEFORE_DELISTING_MS: i64 = 30 * 60 * 1000;
@@ -29,6 +29,10 @@ pub(super) struct Engine<'a> {
     pub(super) consumed_steps: Vec<i128>,
     /// 2.9: steps that count against the participation cap in each symbol this bar.
     pub(super) capped_steps: Vec<i128>,
+    /// Steps held just before the open of this bar.
+    pub(super) held_before: Vec<i128>,
+    /// 4.7: nothing is left, no further orders.
+    pub(super) is_ruined: bool,
     /// Phase 4 of 1.5: what trades now trades after the open instant.
     pub(super) is_intrabar: bool,
     pub(super) out: RefResult,
@@ -53,6 +57,8 @@ impl<'a> Engine<'a> {
             next_signal_order: 0,
             consumed_steps: vec![0; symbols],
             capped_steps: vec![0; symbols],
+            held_before: vec![0; symbols],
+            is_ruined: false,
             is_intrabar: false,
             out: RefResult::default(),
         }
@@ -63,15 +69,18 @@ impl<'a> Engine<'a> {
             // 1.5, phase 1
             self.consumed_steps.fill(0);
             self.capped_steps.fill(0);
-            self.settle_funding(bar);
+            self.settle_funding_before_the_open(bar);
             self.settle_delistings(bar);
             self.refuse_openings_before_delisting(bar);
+            // 1.5, phase 2
+            self.liquidate_at_open(bar);
             // 1.5, phase 3
             self.fire_carried_stops(bar);
             self.fire_take_profits_at_open(bar);
             self.execute_at_open(bar, true);
             self.execute_at_open(bar, false);
             self.receive_limits(bar);
+            self.settle_funding_after_the_open(bar);
             // 1.5, phase 4
             self.is_intrabar = true;
             for symbol in self.symbols() {
@@ -83,8 +92,11 @@ impl<'a> Engine<'a> {
             self.expire_orders(bar);
             self.cancel_moved_orders(bar);
             self.settle_ended_series(bar);
+            self.liquidate_at_close(bar);
             let equity = self.mark(bar);
             self.decide(bar, equity);
+            self.close_before_funding(bar);
+            self.trim_margin(bar);
             if bar + 1 == self.input.run.end {
                 self.end_run(bar);
             }
@@ -115,25 +127,7 @@ impl<'a> Engine<'a> {
         self.chart.tradable_bar(symbol, bar).filter(|_| !self.is_delisted(symbol, bar))
     }
 
-    // --- phase 1: calendar, funding ---------------------------------------------------------------------------
-
-    /// 3.3: `cash = −q·M·r` on positions held just before; none for a symbol settled by delisting at or before τ.
-    fn settle_funding(&mut self, bar: usize) {
-        if !self.plan.funding.enabled {
-            return;
-        }
-        for (index, record) in self.input.market.funding.records.iter().enumerate() {
-            let symbol = record.symbol as usize;
-            let delisted = self.contract(symbol).delisted_ms.is_some_and(|at_ms| record.time_ms >= at_ms);
-            let steps = self.positions[symbol].steps;
-            if record.bar as usize != bar || delisted || steps == 0 {
-                continue;
-            }
-            let cash_usdt = -self.step(symbol).value(steps) * record.mark_px * record.rate_frac;
-            self.money.funding += cash_usdt;
-            self.out.funding.push(RefFunding { bar, symbol, record: index, cash_usdt });
-        }
-    }
+    // --- phase 1: calendar (funding: `funding`) ---------------------------------------------------------------
 
     /// 1.7: open positions settle at `D` at the last close, taker fee, no slippage.
     fn settle_delistings(&mut self, bar: usize) {
@@ -170,9 +164,11 @@ impl<'a> Engine<'a> {
 
     // --- phase 4: inside the bar --------------------------------------------------------------------------------
 
-    /// 2.13: stop loss → take profit → orders → the stop of what was just opened.
+    /// 1.5, 2.13: liquidation or stop loss, whichever is nearer to the open → take profit → orders → the stop of what
+    /// was just opened.
     fn trade_inside(&mut self, symbol: usize, bar: usize) {
         let Some(prices) = self.tradable_bar(symbol, bar) else { return };
+        self.liquidate_inside(symbol, bar, &prices);
         self.fire_bracket(symbol, bar, &prices);
         if self.execute_intrabar(symbol, bar, &prices) {
             self.fire_stop_after_entry(symbol, bar, &prices);
@@ -257,6 +253,10 @@ impl<'a> Engine<'a> {
         self.out.unrealized.push(unrealized);
         self.out.gross.push(gross);
         self.out.net.push(net);
+        if let Some([initial_usdt, maintenance_usdt]) = self.margins_at_close(bar) {
+            self.out.initial_margin.push(initial_usdt);
+            self.out.maintenance_margin.push(maintenance_usdt);
+        }
     }
 
     /// 1.8: `close` closes at the last close with taker fee and slippage; orders that still wait stay `Open`.

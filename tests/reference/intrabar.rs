@@ -59,8 +59,9 @@ impl Engine<'_> {
         }
     }
 
-    /// 2.5: taker where it is marketable at the base, refused there with `post_only`; else it rests. Returns whether
-    /// the position was opened or increased.
+    /// 2.5: taker where it is marketable at the base, refused there with `post_only`; else it rests. Choice: a
+    /// stop-limit order is by then a limit order, its reason `limit_taker` and without `stop_slippage_mult`. Returns
+    /// whether the position was opened or increased.
     fn arrive(&mut self, order: Order, bar: usize, prices: &Bar, offer: Offer) -> bool {
         let limit_px = offer.limit_px.expect("a limit order has a limit");
         if !self.price_grid(order.symbol).reaches_limit(order.side, offer.base_px, limit_px) {
@@ -152,7 +153,7 @@ fn taker_of_limit(base_px: f64, limit_px: f64) -> Offer {
     Offer { reason: Some(FillReason::LimitTaker), limit_px: Some(limit_px), ..Offer::market_at(base_px) }
 }
 
-/// A resting order is hit at its own price, also where the bar opens beyond it.
+/// A resting order is hit at its own price, also where the bar opens beyond it. Choice: that is no `gapped`.
 fn maker_at(limit_px: f64) -> Offer {
     Offer {
         reason: Some(FillReason::LimitMaker),

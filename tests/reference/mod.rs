@@ -2,8 +2,10 @@
 //!
 //! It reads the market's raw panels, the funding tape and the plan, and shares no code with the engine: its own
 //! decimals, its own account, its own order of events. One bar after the other, one symbol after the other, plain
-//! loops over plain structs; the numbers in the comments are sections of the semantics. Read `engine` next to 1.5,
-//! `decisions` next to contract 4 and 2.10, `prices` next to 2.2–2.8, `account` next to 4.2–4.4.
+//! loops over plain structs; the numbers in the comments are sections of the semantics, and of decision 7 where they
+//! say so. Read `engine` next to 1.5, `decisions` next to contract 4 and 2.10, `orders` and `intrabar` next to 2.1–2.13
+//! and decision 7, `brackets` and `trails` next to 2.6 and 2.7, `prices` next to 2.2–2.8, `account` next to 4.2–4.4,
+//! `funding` next to 3.3 and 3.4, `margin`, `liquidation` and `tiers` next to 4.5–4.8.
 //!
 //! Where the semantics leave a choice, the choice made here is marked `Choice:`.
 #![allow(dead_code, reason = "every test binary that takes this module in uses its own part of it")]
@@ -16,10 +18,13 @@ pub(crate) mod decimal;
 mod decisions;
 pub(crate) mod draws;
 mod engine;
+mod funding;
 mod intrabar;
+mod liquidation;
 mod margin;
 mod orders;
 pub(crate) mod prices;
+pub(crate) mod tiers;
 mod trails;
 
 use barloom::config::plan::EnginePlan;
@@ -69,6 +74,8 @@ pub(crate) struct RefInput<'a> {
     pub(crate) run: Range<usize>,
     pub(crate) plan: &'a EnginePlan,
     pub(crate) signals: &'a RefSignals,
+    /// `[bar of the market's grid][symbol]`, known at the close of the bar; empty: regimes are off.
+    pub(crate) regimes: &'a [Vec<Regime>],
     /// Sorted by `(bar, order_id)`.
     pub(crate) intents: &'a [OrderIntent],
 }
@@ -118,9 +125,18 @@ pub(crate) struct RefOrderEnd {
 pub(crate) struct RefFunding {
     pub(crate) bar: usize,
     pub(crate) symbol: usize,
-    /// Index on the market's tape.
+    /// Index on the market's tape; `u32::MAX`: a settlement that the records lack.
     pub(crate) record: usize,
     pub(crate) cash_usdt: f64,
+}
+
+/// What the insurance fund paid in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RefInsurance {
+    pub(crate) bar: usize,
+    /// Symbol whose liquidation came last.
+    pub(crate) symbol: usize,
+    pub(crate) amount_usdt: f64,
 }
 
 /// Everything that happened; the curves have one value per bar of the run, at its close.
@@ -132,7 +148,11 @@ pub(crate) struct RefResult {
     pub(crate) unrealized: Vec<f64>,
     pub(crate) gross: Vec<f64>,
     pub(crate) net: Vec<f64>,
+    /// ΣIM and ΣMM; empty where margin is off.
+    pub(crate) initial_margin: Vec<f64>,
+    pub(crate) maintenance_margin: Vec<f64>,
     pub(crate) funding: Vec<RefFunding>,
+    pub(crate) insurance: Vec<RefInsurance>,
     /// In the order in which they ended.
     pub(crate) orders: Vec<RefOrderEnd>,
 }

@@ -82,6 +82,28 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// A market order of the engine itself, for ever and without levels: what other orders differ from.
+    pub(super) fn market(bar: usize, symbol: usize, side: Side, size: Size) -> Self {
+        Self {
+            id: NO_ORDER,
+            decided_bar: bar,
+            symbol,
+            side,
+            kind: OrderKind::Market,
+            price_px: f64::NAN,
+            form: Form::Market,
+            size,
+            asked_qty: f64::NAN,
+            ttl_bars: 0,
+            carried: Carried::default(),
+            post_only: false,
+            oco_group: NO_GROUP,
+            opening_refused: None,
+            filled: false,
+            opened: false,
+            own_reason: None,
+        }
+    }
     /// Reduce-only orders go before entries at the open (1.5, phase 3).
     pub(super) fn only_reduces(&self) -> bool {
         matches!(self.size, Size::Reduce(_) | Size::CloseAll)
@@ -209,7 +231,7 @@ impl Engine<'_> {
         // Choice: margin that cuts the opening leg ends the order with this fill.
         let mut scaled = false;
         if opened > 0 {
-            match self.admit_at_fill(&order, bar, prices, wanted, opened, closed, &offer) {
+            match self.admit_at_fill(&order, bar, prices, wanted, opened, &offer) {
                 Ok(fits) => (scaled, opened) = (fits < opened, fits),
                 Err(reason) => (refused, opened) = (Some(reason), 0),
             }
@@ -261,7 +283,6 @@ impl Engine<'_> {
     }
 
     /// Tests of an opening leg at the fill; how many of its `opened` steps fit, or why none may (2.10, 2.12, 4.5).
-    #[expect(clippy::too_many_arguments, reason = "a fill is what all of these say")]
     fn admit_at_fill(
         &self,
         order: &Order,
@@ -269,7 +290,6 @@ impl Engine<'_> {
         prices: &Bar,
         wanted: i128,
         opened: i128,
-        closed: i128,
         offer: &Offer,
     ) -> Result<i128, &'static str> {
         let symbol = order.symbol;
@@ -286,10 +306,11 @@ impl Engine<'_> {
         if rejects && offer.at_open && order.carried.stop_loss_px.is_some_and(is_beyond) {
             return Err("beyond_stop");
         }
-        self.admit_margin_at_fill(order, bar, closed, opened, offer)
+        self.admit_margin_at_fill(order, bar, opened, offer)
     }
 
-    /// 2.12: the latest fill that increases the position sets the levels its order carries; the rest is kept.
+    /// 2.12: the latest fill that increases the position sets the levels its order carries; the rest is kept. Choice:
+    /// every slice of an order does, and distance and activation are two things: each is kept where it is not carried.
     fn set_levels(&mut self, symbol: usize, bar: usize, carried: &Carried) {
         let position = &mut self.positions[symbol];
         let level = |px: Option<f64>| px.map(|px| Level { px, set_bar: bar });
@@ -300,7 +321,8 @@ impl Engine<'_> {
         position.activation_px = carried.activation_px.or(position.activation_px);
     }
 
-    /// The first fill of an order cancels the others of its group that wait, of any symbol.
+    /// The first fill of an order cancels the others of its group. Choice: those that wait by now, of any symbol; one
+    /// decided later lives.
     fn cancel_group(&mut self, filled: &Order, bar: usize) {
         if filled.oco_group == NO_GROUP {
             return;

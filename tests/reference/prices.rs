@@ -1,7 +1,7 @@
 //! How a price comes about: rounding, triggers, the stop run, slippage (semantics 2.2–2.5, 2.8, 2.10).
 
 use barloom::config::plan::{Slippage, SlippageShape, VolumeRef};
-use barloom::engine::api::Side;
+use barloom::engine::api::{Regime, Side};
 use std::cmp::Ordering;
 
 use super::chart::Bar;
@@ -127,16 +127,26 @@ pub(crate) struct Slip {
     pub(crate) participation: f64,
 }
 
+/// 2.8, 7.3: `R` of a regime; without one the bar is NORMAL.
+pub(crate) fn regime_mult(plan: &Slippage, regime: Option<Regime>) -> f64 {
+    match regime {
+        None | Some(Regime::Normal) => plan.regime_mult_normal,
+        Some(Regime::Thin) => plan.regime_mult_thin,
+        Some(Regime::Vacuum) => plan.regime_mult_vacuum,
+    }
+}
+
 /// 2.8. `exec_volume` is that of the bar of the fill, `trailing_volume` the mean through the bar before.
 pub(crate) fn slippage(
     plan: &Slippage,
     consumed_and_own_qty: f64,
     exec_volume: f64,
     trailing_volume: Option<f64>,
+    regime_mult: f64,
 ) -> Slip {
     let clamped = |bps: f64| bps.max(plan.min_bps).min(plan.max_bps);
     if plan.b_bps == 0.0 {
-        return Slip { bps: clamped(plan.a_bps * plan.regime_mult_normal), participation: f64::NAN };
+        return Slip { bps: clamped(plan.a_bps * regime_mult), participation: f64::NAN };
     }
     let trailing = || trailing_volume.expect("a fill comes after the first present bar");
     let reference = match plan.volume_ref {
@@ -153,7 +163,7 @@ pub(crate) fn slippage(
         SlippageShape::Linear => participation,
         SlippageShape::Square => participation * participation,
     };
-    Slip { bps: clamped((plan.a_bps + plan.b_bps * f) * plan.regime_mult_normal), participation }
+    Slip { bps: clamped((plan.a_bps + plan.b_bps * f) * regime_mult), participation }
 }
 
 /// 2.2: `base·(1 + s·bps/1e4)`, before rounding.
