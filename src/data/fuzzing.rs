@@ -58,17 +58,8 @@ pub fn brackets(bytes: &[u8]) -> Result<()> {
 /// Reads funding records from text.
 pub fn funding_csv(bytes: &[u8], drop_bad_rows: bool) -> Result<()> {
     let on_bad_row = if drop_bad_rows { OnBadRow::Drop } else { OnBadRow::Error };
-    funding(bytes, Format::Csv, on_bad_row)
-}
-
-/// Reads funding records from Parquet.
-pub fn funding_parquet(bytes: &[u8]) -> Result<()> {
-    funding(bytes, Format::Parquet, OnBadRow::Error)
-}
-
-fn funding(bytes: &[u8], format: Format, on_bad_row: OnBadRow) -> Result<()> {
-    let (sink, _) =
-        read_funding(Path::new("A_funding.csv"), &Bytes::copy_from_slice(bytes), format, on_bad_row)?;
+    let bytes = Bytes::copy_from_slice(bytes);
+    let (sink, _) = read_funding(Path::new("A_funding.csv"), &bytes, Format::Csv, on_bad_row)?;
     assert!(sink.rows.windows(2).all(|pair| pair[0].time_ms < pair[1].time_ms));
     for row in sink.rows {
         assert!(row.time_ms % 60_000 == 0 && row.rate_frac.is_finite());
