@@ -70,6 +70,17 @@ soak rounds="20":
         SOAK=1 cargo test --release --test differential
     done
 
+# The readers of tables and of contract, bracket and funding files against this many seconds of made-up bytes each
+# (needs cargo-fuzz and a C++ compiler).
+fuzz seconds="180":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    for target in tables files; do
+        mkdir -p "fuzz/corpus/$target"
+        RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+            -dict=fuzz/words.dict -max_len=4096 -max_total_time={{ seconds }}
+    done
+
 # Advisories, licences, bans, sources (needs cargo-deny; fetches the advisory database).
 deny:
     cargo deny check

@@ -152,6 +152,15 @@ pub fn io_error(path: impl AsRef<Path>, doing: &'static str, source: std::io::Er
     Error::Io { path, doing, source }
 }
 
+/// Runs a reader of a foreign format whose crate panics over some damaged files: then `damaged` is the answer.
+///
+/// The panic's own message still goes where the process's panic hook sends it.
+pub(crate) fn contained<T>(damaged: impl FnOnce() -> Error, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What the reader borrowed is dropped with the error: nobody sees it half-changed.
+    let read = std::panic::AssertUnwindSafe(read);
+    std::panic::catch_unwind(read).unwrap_or_else(|_| Err(damaged()))
+}
+
 /// The candidate nearest to `word` (Damerau–Levenshtein), if it is near enough to be a slip of the pen.
 ///
 /// ```

@@ -13,6 +13,8 @@ mod contract;
 mod csv_table;
 mod fault;
 mod funding;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod import;
 mod liquidity;
 mod listing;

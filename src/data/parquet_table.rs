@@ -72,7 +72,7 @@ pub(crate) fn read(
     Ok(places.found)
 }
 
-fn damaged(path: &Path, err: &dyn std::fmt::Display) -> Error {
+pub(crate) fn damaged(path: &Path, err: &dyn std::fmt::Display) -> Error {
     BadInput::expected("a complete Parquet file").file(path).found(err.to_string()).fix(FILE_FIX).into()
 }
 

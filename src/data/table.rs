@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::fault::{Fault, quote};
 use super::stamp::Stamp;
 use super::{OnBadRow, csv_table, parquet_table};
-use crate::error::{BadInput, Error, Result};
+use crate::error::{BadInput, Error, Result, contained};
 
 /// Most value columns a table may have.
 pub(crate) const MAX_VALUES: usize = 7;
@@ -123,7 +123,10 @@ pub(crate) fn read_table(
     };
     let (present, extra_columns) = match format {
         Format::Csv => csv_table::read(path, bytes, columns, &mut judge)?,
-        Format::Parquet => parquet_table::read(path, bytes, columns, &mut judge)?,
+        Format::Parquet => contained(
+            || parquet_table::damaged(path, &"pieces that do not fit together"),
+            || parquet_table::read(path, bytes, columns, &mut judge),
+        )?,
     };
     notes.present = present;
     notes.extra_columns = extra_columns;

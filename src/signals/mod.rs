@@ -4,6 +4,7 @@
 //! engine's. Every source is a [`SignalSource`], stepped tile by tile in bar order. Read next: [`rules`] for the
 //! expression language, `events` for what a signal is.
 
+mod arrow_check;
 mod oracle;
 mod orders;
 mod rows;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -16,7 +17,8 @@ use arrow_schema::{ArrowError, DataType, TimeUnit};
 use csv::StringRecord;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::error::{BadInput, Error, Result, io_error, nearest};
+use super::arrow_check;
+use crate::error::{BadInput, Error, Result, contained, io_error, nearest};
 use crate::events::Side;
 use crate::market::Market;
 use crate::market::stamp;
@@ -36,8 +38,8 @@ impl Table {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         let (header, rows) = match extension.as_str() {
             "csv" => read_csv(path)?,
-            "parquet" | "pq" => read_parquet(path)?,
-            "arrow" | "feather" | "ipc" => read_arrow(path)?,
+            "parquet" | "pq" => contained(|| damaged(path), || read_parquet(path))?,
+            "arrow" | "feather" | "ipc" => contained(|| damaged(path), || read_arrow(path))?,
             other => {
                 return Err(BadInput::expected("a table that ends in .csv, .parquet or .arrow")
                     .file(path)
@@ -303,14 +305,21 @@ fn read_parquet(path: &Path) -> Result<(Vec<String>, Rows)> {
 }
 
 fn read_arrow(path: &Path) -> Result<(Vec<String>, Rows)> {
-    let reader = FileReader::try_new_buffered(open(path)?, None)
-        .map_err(|error| unreadable(path, "an uncompressed Arrow IPC file", &error))?;
+    const EXPECTED: &str = "an Arrow IPC file";
+    let bytes = std::fs::read(path).map_err(|source| io_error(path, "reading", source))?;
+    arrow_check::check(&bytes).map_err(|reason| unreadable(path, EXPECTED, &reason))?;
+    let reader =
+        FileReader::try_new(Cursor::new(bytes), None).map_err(|error| unreadable(path, EXPECTED, &error))?;
     let header = reader_header(&reader.schema());
     collect(path, header, reader)
 }
 
 fn reader_header(schema: &arrow_schema::Schema) -> Vec<String> {
     schema.fields().iter().map(|field| field.name().clone()).collect()
+}
+
+fn damaged(path: &Path) -> Error {
+    unreadable(path, "a table that is whole", &"pieces that do not fit together")
 }
 
 fn unreadable(path: &Path, expected: &str, error: &dyn std::fmt::Display) -> Error {
