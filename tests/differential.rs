@@ -16,7 +16,7 @@ use common::engine_run::Notes;
 use common::random_market::{RandomCase, Scope};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use reference::{RefFill, RefFunding, RefOrderEnd, RefResult, RefSignal, RefSignals, run};
+use reference::{RefFill, RefFunding, RefInsurance, RefOrderEnd, RefResult, RefSignal, RefSignals, run};
 use std::fmt::Debug;
 
 /// The signals of a case as masks over the whole grid, from which every tile takes its rows.
@@ -147,6 +147,11 @@ fn same_funding(case: &RandomCase, found: &RefFunding, expected: &RefFunding) ->
         && is_near(found.cash_usdt, expected.cash_usdt, case.plan.initial_capital_usdt.max(1.0))
 }
 
+fn same_insurance(case: &RandomCase, found: &RefInsurance, expected: &RefInsurance) -> bool {
+    (found.bar, found.symbol) == (expected.bar, expected.symbol)
+        && is_near(found.amount_usdt, expected.amount_usdt, case.plan.initial_capital_usdt.max(1.0))
+}
+
 /// The contract names the codes of rejections and cancellations; what other ends are called is free.
 fn same_end(_: &RandomCase, found: &RefOrderEnd, expected: &RefOrderEnd) -> bool {
     let has_code = matches!(expected.status, OrderStatus::Rejected | OrderStatus::Cancelled);
@@ -193,6 +198,7 @@ fn compare_curves(what: &str, case: &RandomCase, found: &[f64], expected: &[f64]
 
 fn compare(case: &RandomCase, mut found: RefResult, mut expected: RefResult) -> Result<(), String> {
     compare_events("fill", case, &found.fills, &expected.fills, same_fill)?;
+    compare_events("insurance", case, &found.insurance, &expected.insurance, same_insurance)?;
     compare_events("funding", case, &found.funding, &expected.funding, same_funding)?;
     found.orders.sort_by_key(|end| end.order_id);
     expected.orders.sort_by_key(|end| end.order_id);
@@ -201,7 +207,9 @@ fn compare(case: &RandomCase, mut found: RefResult, mut expected: RefResult) -> 
     compare_curves("unrealized", case, &found.unrealized, &expected.unrealized)?;
     compare_curves("gross", case, &found.gross, &expected.gross)?;
     compare_curves("net", case, &found.net, &expected.net)?;
-    compare_curves("equity", case, &found.equity, &expected.equity)
+    compare_curves("equity", case, &found.equity, &expected.equity)?;
+    compare_curves("initial margin", case, &found.initial_margin, &expected.initial_margin)?;
+    compare_curves("maintenance margin", case, &found.maintenance_margin, &expected.maintenance_margin)
 }
 
 /// The same cases on every run, so that a check says something about the change and not about the draw. The soak
@@ -227,6 +235,7 @@ fn cases_that_once_differed_agree() {
             "all_orders" => Scope::AllOrders,
             "with_funding" => Scope::WithFunding,
             "with_margin" => Scope::WithMargin,
+            "with_regimes" => Scope::WithRegimes,
             other => panic!("{other} is no scope"),
         };
         let case =
@@ -261,12 +270,18 @@ proptest! {
 
     #[test]
     fn orders_of_every_type_do_what_the_reference_does(
+        scope in prop::sample::select(vec![
+            Scope::AllOrders,
+            Scope::WithFunding,
+            Scope::WithMargin,
+            Scope::WithRegimes,
+        ]),
         seed: u64,
         symbols in 1_usize..=20,
         bars in 20_usize..=300,
         tile_rows in prop::sample::select(vec![1_usize, 7, 64, 256]),
     ) {
-        let case = RandomCase::within(Scope::AllOrders, seed, symbols, bars);
+        let case = RandomCase::within(scope, seed, symbols, bars);
         let expected = run(&case.input());
         if let Err(difference) = compare(&case, engine_result(&case, tile_rows), expected) {
             return Err(TestCaseError::fail(difference));

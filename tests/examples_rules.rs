@@ -355,7 +355,7 @@ fn fixed_fraction_sizes_with_the_equity_of_the_decision() {
 fn regimes_drive_slippage_and_openings() {
     let mut plan = bare_plan();
     plan.slippage = Slippage { a_bps: 10.0, max_bps: 200.0, min_bps: 0.0, ..flat_slippage(10.0) };
-    plan.regimes = Some(RegimePlan { vacuum_blocks_entries: true, thin_size_mult: 0.5 });
+    plan.liquidity.enabled = true;
     let regimes = [Regime::Normal, Regime::Thin, Regime::Vacuum, Regime::Vacuum, Regime::Normal];
     let regimes: Vec<Vec<Regime>> = regimes.iter().map(|&regime| vec![regime]).collect();
     let orders = [
@@ -388,6 +388,6 @@ fn regimes_drive_slippage_and_openings() {
     );
     assert!(result.fills[1].flags.has(FillFlags::THIN) && result.fills[2].flags.has(FillFlags::VACUUM));
     assert_eq!((result.orders[2].status, result.orders[2].reason), (OrderStatus::Rejected, "vacuum"));
-    plan.regimes = None;
+    plan.liquidity.enabled = false;
     assert!(run(&plan).fills.iter().all(|fill| fill.regime.is_none() && fill.slippage_bps == 10.0));
 }

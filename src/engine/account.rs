@@ -1,19 +1,22 @@
 //! The bar loop of a batch of accounts.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use barloom_kernels::account::mark_rows;
 
 use super::calendar::{Listings, SeriesEnd};
-use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, Sequencing, Slippage};
+use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingMissing, Sequencing, Slippage};
 use crate::events::{MarkRows, OrderIntent, Recorder, Side, SignalTile};
+use crate::execution::funding::FundingSchedule;
 use crate::execution::levels::Levels;
 use crate::execution::orders::OrderQueue;
 use crate::execution::pricing::{slippage_bps, slippage_factor};
 use crate::execution::rules::SymbolRules;
 use crate::liquidity::{LiquidityRegimes, Regime};
-use crate::market::{Market, Tile};
+use crate::market::{BracketTable, Market, Tile};
 use crate::portfolio::Book;
+use crate::risk::margin::MarginBounds;
 
 /// What all accounts over one market share and none of them changes.
 #[derive(Debug)]
@@ -22,6 +25,9 @@ pub struct Venue<'m> {
     pub(super) run: Range<usize>,
     pub(super) rules: Vec<SymbolRules>,
     pub(super) listings: Listings,
+    pub(super) margin_bounds: MarginBounds,
+    /// Funding by policy for missing settlements, made when an account first asks.
+    schedules: Mutex<Vec<(FundingMissing, Arc<FundingSchedule>)>>,
 }
 
 impl<'m> Venue<'m> {
@@ -32,7 +38,18 @@ impl<'m> Venue<'m> {
     pub fn new(market: &'m Market, run: Range<usize>) -> Self {
         assert!(run.end <= market.grid.bars, "the run reaches beyond the grid");
         let rules = market.symbols.iter().map(|symbol| SymbolRules::new(&symbol.contract)).collect();
-        Self { market, run, rules, listings: Listings::new(market) }
+        let (listings, margin_bounds) = (Listings::new(market), MarginBounds::new(market));
+        Self { market, run, rules, listings, margin_bounds, schedules: Mutex::default() }
+    }
+    /// The settlements of funding under a policy for missing ones.
+    fn schedule(&self, missing: FundingMissing) -> Arc<FundingSchedule> {
+        let mut schedules = self.schedules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, schedule)) = schedules.iter().find(|(known, _)| *known == missing) {
+            return Arc::clone(schedule);
+        }
+        let schedule = Arc::new(FundingSchedule::new(self.market, missing));
+        schedules.push((missing, Arc::clone(&schedule)));
+        schedule
     }
     /// Bars of the run.
     pub fn run(&self) -> Range<usize> {
@@ -51,6 +68,8 @@ pub struct TileFeed<'t> {
     pub tile: &'t Tile<'t>,
     /// Rows of [`crate::execution::volume::TrailingVolume`], where [`Account::needs_trailing_volume`].
     pub trailing_volume: Option<&'t [f64]>,
+    /// Rows of [`crate::risk::stress::MarketStress`], where [`Account::needs_stress`].
+    pub stress: Option<&'t [f64]>,
     /// Regimes of the trial's settings, where it has any.
     pub regimes: Option<&'t LiquidityRegimes>,
     /// The trial's signals.
@@ -63,6 +82,7 @@ pub(super) struct Bar<'t> {
     pub(super) venue: &'t Venue<'t>,
     pub(super) tile: &'t Tile<'t>,
     pub(super) trailing_volume: Option<&'t [f64]>,
+    pub(super) stress: Option<&'t [f64]>,
     /// Codes of the bar before, which drive this bar's fills; none where regimes are off.
     pub(super) regimes_before: Option<&'t [u8]>,
     /// Codes of this bar, which drive decisions.
@@ -109,7 +129,20 @@ pub struct Account {
     series_ends: Vec<SeriesEnd>,
     series_ends_at: usize,
     pub(super) delistings_at: usize,
+    pub(super) schedule: Arc<FundingSchedule>,
     pub(super) funding_at: usize,
+    /// Nothing is left and nothing more happens (semantics 4.7).
+    pub(super) ruined: bool,
+    /// Brackets of symbols that have none.
+    pub(super) fallback_brackets: BracketTable,
+    /// Equity and gross notional of the last close, and what was traded since.
+    pub(super) last_equity_usdt: f64,
+    pub(super) last_gross_usdt: f64,
+    pub(super) traded_usdt: f64,
+    /// Notional of waiting openings, at least; kept up where there is margin.
+    pub(super) waiting_usdt: f64,
+    /// Marks of a liquidation.
+    pub(super) liquidation_marks: Vec<f64>,
     /// Fee row in force; its rates are in the plan.
     fee_at: usize,
     /// What fills took of a bar's volume; empty where slippage does not depend on it.
@@ -132,7 +165,7 @@ pub struct Account {
     pub(super) entered_inside: Vec<u64>,
     /// Bar in which each position began.
     pub(super) began_bar: Vec<u32>,
-    /// Funding that waits for the fills of the open: record and amount on the position before.
+    /// Funding that waits for the fills of the open: its place on the schedule and the position before.
     pub(super) late_funding: Vec<(usize, f64)>,
     pub(super) marks: MarkBuffers,
 }
@@ -168,6 +201,9 @@ pub(super) struct MarkBuffers {
     pub(super) gross: Vec<f64>,
     pub(super) net: Vec<f64>,
     pub(super) positions: Vec<u32>,
+    /// Empty where nobody asks.
+    pub(super) initial_margin: Vec<f64>,
+    pub(super) maintenance_margin: Vec<f64>,
 }
 
 impl MarkBuffers {
@@ -189,6 +225,7 @@ impl Account {
         let (symbols, lanes) = (market.symbols.len(), market.lanes());
         let book = Book::new(symbols, lanes, plan.initial_capital_usdt);
         let words = book.words();
+        let schedule = venue.schedule(plan.funding.missing);
         let of_bar =
             |wanted: bool| vec![Consumed { bar: u32::MAX, qty: 0.0 }; if wanted { lanes } else { 0 }];
         Self {
@@ -197,7 +234,17 @@ impl Account {
             series_ends: venue.listings.series_ends(market, &venue.run, &plan.execution),
             series_ends_at: 0,
             delistings_at: venue.listings.delistings.partition_point(|&(bar, _)| bar < venue.run.start),
-            funding_at: market.funding.first_from(venue.run.start),
+            funding_at: schedule.first_from(venue.run.start),
+            schedule,
+            ruined: false,
+            fallback_brackets: BracketTable::fallback(
+                plan.margin.as_ref().map_or(1.0, |margin| margin.max_leverage),
+            ),
+            last_equity_usdt: plan.initial_capital_usdt,
+            last_gross_usdt: 0.0,
+            traded_usdt: 0.0,
+            waiting_usdt: 0.0,
+            liquidation_marks: vec![f64::NAN; if plan.margin.is_some() { symbols } else { 0 }],
             fee_at: 0,
             consumed: of_bar(plan.slippage.b_bps != 0.0),
             capped: of_bar(plan.execution.participation_cap_frac > 0.0),
@@ -219,13 +266,17 @@ impl Account {
     pub fn needs_trailing_volume(plan: &EnginePlan) -> bool {
         plan.slippage.b_bps != 0.0 && plan.slippage.volume_ref != crate::config::plan::VolumeRef::ExecBar
     }
+    /// Whether margins are bounded by the market's moves of [`crate::risk::stress::MarketStress`].
+    pub fn needs_stress(plan: &EnginePlan) -> bool {
+        plan.margin.is_some()
+    }
     /// Steps the account through a tile. Tiles come in bar order; bars outside the run are passed over.
     ///
     /// # Panics
     /// When the trailing volume is needed and not given, or an invariant of semantics 4.9 does not hold.
     pub fn step_tile<R: Recorder>(&mut self, venue: &Venue<'_>, feed: &TileFeed<'_>, recorder: &mut R) {
-        let TileFeed { tile, trailing_volume, regimes, signals } = feed;
-        let trailing_volume = *trailing_volume;
+        let TileFeed { tile, trailing_volume, stress, regimes, signals } = feed;
+        let (trailing_volume, stress) = (*trailing_volume, *stress);
         assert!(
             trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
             "trailing volume is needed"
@@ -236,18 +287,25 @@ impl Account {
             return;
         }
         self.marks.resize(end - first);
+        if R::WANTS_ORDERS && self.plan.margin.is_some() {
+            self.marks.initial_margin.resize(end - first, 0.0);
+            self.marks.maintenance_margin.resize(end - first, 0.0);
+            self.marks.initial_margin.fill(0.0);
+            self.marks.maintenance_margin.fill(0.0);
+        }
         let mut intents = signals.intents;
         let mut number = first;
         while number < end {
             let busy = self.next_busy_bar(venue, tile, signals, intents, number..end);
             self.mark_quiet_bars(tile, number..busy, first);
-            number = busy;
+            number = self.first_unsafe_bar::<R>(venue, tile, stress, number..busy, first);
             if number < end {
                 let (row, is_last) = (number - tile.bar0, number + 1 == venue.run.end);
                 let bar = Bar {
                     venue,
                     tile,
                     trailing_volume,
+                    stress,
                     row,
                     bar: number,
                     mark_at: number - first,
@@ -272,8 +330,8 @@ impl Account {
             gross_usdt: &marks.gross,
             net_usdt: &marks.net,
             positions: &marks.positions,
-            initial_margin_usdt: &[],
-            maintenance_margin_usdt: &[],
+            initial_margin_usdt: &marks.initial_margin,
+            maintenance_margin_usdt: &marks.maintenance_margin,
         });
     }
     /// First bar of `bars` in which anything but marking can happen to this account.
@@ -295,8 +353,8 @@ impl Account {
             return bars.start;
         }
         let mut end = bars.end.min(venue.run.end - 1);
-        let records = &venue.market.funding.records;
-        end = records.get(self.funding_at).map_or(end, |record| end.min(record.bar as usize));
+        let due = self.schedule.tape.get(self.funding_at);
+        end = due.map_or(end, |due| end.min(due.record.bar as usize));
         end = venue.listings.delistings.get(self.delistings_at).map_or(end, |&(bar, _)| end.min(bar));
         end = self.series_ends.get(self.series_ends_at).map_or(end, |due| end.min(due.bar));
         end = intents.first().map_or(end, |intent| end.min(intent.bar as usize)).max(bars.start);
@@ -333,6 +391,42 @@ impl Account {
         let firsts = [entry, exit(signals.long_exit, held_long), exit(signals.short_exit, held_short)];
         firsts.into_iter().flatten().min().unwrap_or(rows.len())
     }
+    /// First of the bars just marked that is not surely without a liquidation and a trim, or the end; the balances of
+    /// the last one before it are those that the next is judged by.
+    #[inline]
+    fn first_unsafe_bar<R: Recorder>(
+        &mut self,
+        venue: &Venue<'_>,
+        tile: &Tile<'_>,
+        stress: Option<&[f64]>,
+        bars: Range<usize>,
+        first: usize,
+    ) -> usize {
+        let watches = self.plan.margin.is_some() && self.book.open_positions() > 0;
+        for number in bars.clone() {
+            if watches {
+                let (row, is_last) = (number - tile.bar0, number + 1 == venue.run.end);
+                let bar = Bar {
+                    venue,
+                    tile,
+                    trailing_volume: None,
+                    stress,
+                    regimes_before: None,
+                    regimes: None,
+                    row,
+                    bar: number,
+                    mark_at: number - first,
+                    is_last,
+                };
+                if R::WANTS_ORDERS || !self.is_safe(&bar) || !self.is_untrimmed(&bar) {
+                    return number;
+                }
+            }
+            self.last_equity_usdt = self.marks.equity[number - first];
+            self.last_gross_usdt = self.marks.gross[number - first];
+        }
+        bars.end
+    }
     /// Marks bars in which positions do not change.
     #[inline]
     fn mark_quiet_bars(&mut self, tile: &Tile<'_>, bars: Range<usize>, first: usize) {
@@ -366,6 +460,12 @@ impl Account {
             (self.plan.maker_fee_frac, self.plan.taker_fee_frac) = (row.maker_frac, row.taker_frac);
             self.fee_at += 1;
         }
+    }
+    /// Taker fee in force from a time on, as far as the table tells.
+    pub(super) fn taker_fee_from(&self, ms: i64) -> f64 {
+        let later = self.plan.fee_table[self.fee_at.min(self.plan.fee_table.len())..].iter();
+        let row = later.take_while(|row| row.from_ms <= ms).last();
+        row.map_or(self.plan.taker_fee_frac, |row| row.taker_frac)
     }
     /// The next symbol whose series is settled at the close of this bar.
     #[inline]

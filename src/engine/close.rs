@@ -6,6 +6,7 @@ use barloom_kernels::account::{RowMarks, mark_row};
 use super::account::{Account, Bar, for_each_bit};
 use super::calendar::last_close_before;
 use super::fill::{Impact, TakerClose};
+use super::margin::Moment;
 use crate::events::{
     AttachedLevels, EntryOrder, FillFlags, FillReason, NO_GROUP, OrderIntent, OrderKind, OrderStatus,
     Recorder, Regime, Side, SignalTile,
@@ -41,19 +42,23 @@ impl Account {
         intents: &mut &[OrderIntent],
         recorder: &mut R,
     ) {
+        if !signals.never_trails {
+            self.update_trails(bar);
+        }
         self.expire(bar, recorder);
         while let Some(end) = self.next_series_end(bar.bar) {
             let haircut = self.plan.execution.delist_haircut_frac;
             self.settle(bar, end.symbol, end.last_close_px, haircut, FillReason::SeriesEnd, recorder);
         }
-        if !signals.never_trails {
-            self.update_trails(bar);
+        if self.liquidates(false) && !self.is_safe(bar) {
+            self.liquidate_by_ratio(bar, Moment::Close, recorder);
         }
         self.forget_bar();
         let balances = self.mark(bar);
         if self.checks(bar.is_last) {
             self.book.check(|symbol| bar.px(bar.tile.mark, symbol));
         }
+        self.bound_waiting_orders(bar);
         self.decide_masks(bar, signals, balances, recorder);
         while let Some((intent, rest)) =
             intents.split_first().filter(|(intent, _)| intent.bar as usize <= bar.bar)
@@ -63,8 +68,15 @@ impl Account {
                 self.decide_intent(bar, intent, balances, recorder);
             }
         }
+        self.close_before_funding(bar);
+        self.trim_margin(bar);
         if bar.is_last {
             self.end_run(bar, recorder);
+        }
+        if let (true, Some(plan)) = (R::WANTS_ORDERS, self.plan.margin) {
+            let (initial, maintenance) = self.margins_at_close(bar, &plan);
+            self.marks.initial_margin[bar.mark_at] = initial;
+            self.marks.maintenance_margin[bar.mark_at] = maintenance;
         }
     }
     /// Marks all positions and remembers the bar's balances.
@@ -86,6 +98,7 @@ impl Account {
         marks.gross[at] = row.gross;
         marks.net[at] = row.net;
         marks.positions[at] = positions;
+        (self.last_equity_usdt, self.last_gross_usdt, self.traded_usdt) = (equity, row.gross, 0.0);
         Balances { equity_usdt: equity, wallet_usdt: wallet }
     }
     /// Ends orders whose time is over.
@@ -265,12 +278,12 @@ impl Account {
             }
         };
         let grid = bar.venue.rules[lane.symbol].step;
-        let sized = self.opening_price(bar, lane.symbol).and_then(|close| {
+        let sized = self.admit_instant(bar, lane.symbol).and_then(|()| {
+            let close = self.opening_price(bar, lane.symbol)?;
             levels?;
             let steps = self.sized_steps(bar, lane.symbol, close, balances)?;
-            bar.venue.rules[lane.symbol]
-                .opening_rejection(grid.value(steps), close, order.kind)
-                .map_or(Ok(steps), Err)
+            let steps = self.thinned(bar, lane.symbol, steps);
+            self.admit_opening(bar, &order, &extra, steps, close)
         });
         if let Ok(steps) = sized {
             order.steps = steps;
@@ -280,13 +293,18 @@ impl Account {
         }
         self.submit(bar, order, extra, sized.err(), recorder);
     }
+    /// Whether anything may open when orders of this close act: funding windows, then liquidity (semantics 3.4, 7.3).
+    #[inline]
+    fn admit_instant(&self, bar: &Bar<'_>, symbol: usize) -> Result<(), &'static str> {
+        if self.in_funding_window(bar, symbol) {
+            return Err("funding_window");
+        }
+        let blocks = self.plan.liquidity.vacuum_blocks_entries;
+        if blocks && bar.regime(symbol) == Some(Regime::Vacuum) { Err("vacuum") } else { Ok(()) }
+    }
     /// The close an opening refers to, or why there can be none (semantics 1.6, 1.7).
     #[inline]
     fn opening_price(&self, bar: &Bar<'_>, symbol: usize) -> Result<f64, &'static str> {
-        let blocks = self.plan.liquidity.vacuum_blocks_entries;
-        if blocks && bar.regime(symbol) == Some(Regime::Vacuum) {
-            return Err("vacuum");
-        }
         let close = self.close_px(bar, symbol);
         if close.is_nan() {
             Err("not_listed")
@@ -305,13 +323,45 @@ impl Account {
         close_px: f64,
         balances: Balances,
     ) -> Result<f64, &'static str> {
-        let thin = bar.regime(symbol) == Some(Regime::Thin);
-        let mult = if thin { self.plan.liquidity.thin_size_mult } else { 1.0 };
-        let notional = opening_notional_usdt(&self.plan, balances) * mult;
+        let notional = opening_notional_usdt(&self.plan, balances);
         if notional <= 0.0 {
             return Err("zero_size");
         }
         Ok(bar.venue.rules[symbol].step.steps_toward_zero(notional / close_px))
+    }
+    /// An opening decided in THIN is smaller, toward zero (semantics 7.3).
+    #[inline]
+    fn thinned(&self, bar: &Bar<'_>, symbol: usize, steps: f64) -> f64 {
+        if bar.regime(symbol) != Some(Regime::Thin) {
+            return steps;
+        }
+        let grid = bar.venue.rules[symbol].step;
+        grid.steps_toward_zero(grid.value(steps) * self.plan.liquidity.thin_size_mult)
+    }
+    /// Filters of an opening leg with the close as its reference price, the position limit, the guard, and margin, which
+    /// may cut it (semantics 2.10, 4.5, 4.8).
+    #[inline]
+    fn admit_opening(
+        &self,
+        bar: &Bar<'_>,
+        order: &PendingOrder,
+        extra: &Extra,
+        steps: f64,
+        close_px: f64,
+    ) -> Result<f64, &'static str> {
+        let rules = &bar.venue.rules[order.symbol as usize];
+        match rules.opening_rejection(rules.step.value(steps), close_px, order.kind) {
+            Some(reason) => Err(reason),
+            None => self.admit_margin_at_decision(bar, order, extra, steps, close_px),
+        }
+    }
+    /// Bounds what waiting openings may need, before new ones are decided.
+    #[inline]
+    fn bound_waiting_orders(&mut self, bar: &Bar<'_>) {
+        if self.plan.margin.is_some() {
+            let orders = (0..self.orders.len()).filter_map(|at| self.orders.live(at));
+            self.waiting_usdt = orders.map(|order| self.waiting_notional_usdt(bar, order)).sum();
+        }
     }
     /// More than `max_stale_bars` bars missing up to and including this one (semantics 1.6).
     fn is_stale(&self, bar: &Bar<'_>, symbol: usize) -> bool {
@@ -337,13 +387,14 @@ impl Account {
     ) {
         let (status, reason) = match refused {
             _ if bar.is_last => (OrderStatus::NeverActive, "end_of_run"),
-            None => return self.push(order, extra),
+            _ if self.ruined => (OrderStatus::Rejected, "ruined"),
+            None => return self.push(bar, order, extra),
             Some(reason) => {
                 let against = self.steps_against(order.lane(), order.side);
                 let opens_too = order.closes_opposite || order.steps > against;
                 if order.role == Role::Entry && opens_too && against > 0.0 {
                     order.opening_refused = reason;
-                    return self.push(order, extra);
+                    return self.push(bar, order, extra);
                 }
                 (OrderStatus::Rejected, reason)
             }
@@ -353,11 +404,14 @@ impl Account {
         }
     }
     #[inline]
-    fn push(&mut self, mut order: PendingOrder, extra: Extra) {
+    fn push(&mut self, bar: &Bar<'_>, mut order: PendingOrder, extra: Extra) {
         // NaN is not equal to itself: what differs from nothing is a number somewhere.
         let plain = order.kind == OrderKind::Market && extra.trail_px.is_nan() && extra.oco_group == NO_GROUP;
         if !plain {
             order.extra = self.orders.keep_extra(extra);
+        }
+        if self.plan.margin.is_some() {
+            self.waiting_usdt += self.waiting_notional_usdt(bar, &order);
         }
         self.orders.push(order);
     }
@@ -401,17 +455,26 @@ impl Account {
             oco_group: intent.oco_group,
             post_only: intent.post_only,
         };
-        let refused = if intent.close_position { None } else { self.admit(bar, &mut order, balances).err() };
+        let refused =
+            if intent.close_position { None } else { self.admit(bar, &mut order, &extra, balances).err() };
         self.submit(bar, order, extra, refused, recorder);
     }
     /// Sizes an explicit order and tests it (semantics 2.10): what opens must pass everything, a partial reduction the
     /// quantity filters, the closing of a whole position nothing.
-    fn admit(&self, bar: &Bar<'_>, order: &mut PendingOrder, balances: Balances) -> Result<(), &'static str> {
+    fn admit(
+        &self,
+        bar: &Bar<'_>,
+        order: &mut PendingOrder,
+        extra: &Extra,
+        balances: Balances,
+    ) -> Result<(), &'static str> {
         let symbol = order.symbol as usize;
         let rules = &bar.venue.rules[symbol];
         order.steps = if order.qty.is_nan() {
-            let close = self.opening_price(bar, symbol)?;
-            self.sized_steps(bar, symbol, close, balances)?
+            let sized = self.opening_price(bar, symbol);
+            let sized = sized.and_then(|close| self.sized_steps(bar, symbol, close, balances));
+            // What has no size would open: the instant is asked first.
+            sized.or_else(|reason| Err(self.admit_instant(bar, symbol).err().unwrap_or(reason)))?
         } else {
             rules.step.steps_toward_zero(order.qty)
         };
@@ -421,8 +484,11 @@ impl Account {
             Role::Entry => (order.steps.min(against), order.steps - order.steps.min(against)),
         };
         if opening > 0.0 {
+            self.admit_instant(bar, symbol)?;
+            let opening = self.thinned(bar, symbol, opening);
             let close = self.opening_price(bar, symbol)?;
-            return rules.opening_rejection(rules.step.value(opening), close, order.kind).map_or(Ok(()), Err);
+            order.steps = closing + self.admit_opening(bar, order, extra, opening, close)?;
+            return Ok(());
         }
         if against > 0.0 && closing >= against {
             return Ok(());

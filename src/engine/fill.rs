@@ -100,13 +100,24 @@ impl Account {
     /// A position that became flat or changed sides loses its levels; attaching new ones is the caller's.
     #[inline]
     pub(super) fn book_fill<R: Recorder>(&mut self, bar: &Bar<'_>, execution: Execution, recorder: &mut R) {
-        let Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin } =
-            execution;
-        let grid = bar.venue.rules[lane.symbol].step;
-        let rate = match liquidity {
+        let rate = match execution.liquidity {
             Liquidity::Maker => self.plan.maker_fee_frac,
             Liquidity::Taker => self.plan.taker_fee_frac,
         };
+        self.book_fill_at(bar, execution, rate, recorder);
+    }
+    /// [`book_fill`](Self::book_fill) at a fee of its own.
+    #[inline]
+    pub(super) fn book_fill_at<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        execution: Execution,
+        rate: f64,
+        recorder: &mut R,
+    ) {
+        let Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin } =
+            execution;
+        let grid = bar.venue.rules[lane.symbol].step;
         let fee = qty * priced.price_px * rate;
         let s = side.sign();
         let steps_before = self.book.steps[lane.symbol];
@@ -119,6 +130,7 @@ impl Account {
             self.levels.clear(lane);
             self.began_bar[lane.symbol] = bar.bar as u32;
         }
+        self.traded_usdt += qty * priced.price_px;
         if let Some(taken) = self.consumed.get_mut(lane.symbol) {
             let earlier = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
             (taken.bar, taken.qty) = (bar.bar as u32, earlier + qty);

@@ -1,27 +1,32 @@
-//! Funding as the account settles it: at the open, before or after the fills there (semantics 3.3).
+//! Funding as the account settles it: at the open, before or after the fills there; windows and exits before it
+//! (semantics 3.3, 3.4).
 
 use super::account::{Account, Bar};
 use crate::config::plan::FundingBoundary;
-use crate::events::{FundingPayment, Recorder};
+use crate::events::{FillReason, FundingPayment, Recorder};
+use crate::execution::orders::{PendingOrder, Role};
+use crate::execution::pricing::slippage_bps;
+use crate::execution::volume::trailing_mean_at;
+use crate::portfolio::Lane;
 
 impl Account {
-    /// Settles the records of this open on what was held before it, or remembers them until after its fills.
+    /// Settles what is due at this open on what was held before it, or remembers it until after the fills there.
     ///
     /// A symbol delisted at `D` pays no funding at `D` or after.
     #[inline]
     pub(super) fn settle_funding<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
-        let records = &bar.venue.market.funding.records;
-        while let Some(record) = records.get(self.funding_at).filter(|record| record.bar as usize == bar.bar)
-        {
+        while let Some(due) = self.schedule.tape.get(self.funding_at).copied() {
+            if due.record.bar as usize != bar.bar {
+                break;
+            }
+            let record = due.record;
             let delisted_ms = bar.venue.market.symbols[record.symbol as usize].contract.delisted_ms;
             if self.plan.funding.enabled && delisted_ms.is_none_or(|delisted| record.time_ms < delisted) {
                 let qty = self.book.qty[record.symbol as usize];
-                let cash = -qty * record.mark_px * record.rate_frac;
                 match self.plan.funding.boundary {
-                    FundingBoundary::HeldBefore if qty == 0.0 => {}
-                    FundingBoundary::HeldBefore => self.pay_funding(bar, self.funding_at, cash, recorder),
+                    FundingBoundary::HeldBefore => self.pay_funding(bar, self.funding_at, qty, recorder),
                     FundingBoundary::IncludeOpenFills | FundingBoundary::Pessimistic => {
-                        self.late_funding.push((self.funding_at, cash));
+                        self.late_funding.push((self.funding_at, qty));
                     }
                 }
             }
@@ -32,22 +37,83 @@ impl Account {
     #[inline]
     pub(super) fn settle_late_funding<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         for at in 0..self.late_funding.len() {
-            let (record_at, before) = self.late_funding[at];
-            let record = &bar.venue.market.funding.records[record_at];
-            let after = -self.book.qty[record.symbol as usize] * record.mark_px * record.rate_frac;
-            let cash = match self.plan.funding.boundary {
-                FundingBoundary::Pessimistic => before.min(after),
-                _ => after,
-            };
-            if cash != 0.0 {
-                self.pay_funding(bar, record_at, cash, recorder);
-            }
+            let (due, before) = self.late_funding[at];
+            let record = self.schedule.tape[due].record;
+            let after = self.book.qty[record.symbol as usize];
+            let cash = |qty: f64| -qty * record.mark_px * record.rate_frac;
+            let pessimistic = self.plan.funding.boundary == FundingBoundary::Pessimistic;
+            let qty = if pessimistic && cash(before) <= cash(after) { before } else { after };
+            self.pay_funding(bar, due, qty, recorder);
         }
         self.late_funding.clear();
     }
-    fn pay_funding<R: Recorder>(&mut self, bar: &Bar<'_>, at: usize, cash_usdt: f64, recorder: &mut R) {
+    fn pay_funding<R: Recorder>(&mut self, bar: &Bar<'_>, at: usize, qty: f64, recorder: &mut R) {
+        if qty == 0.0 || self.ruined {
+            return;
+        }
+        let due = self.schedule.tape[at];
+        let cash_usdt = -qty * due.record.mark_px * due.record.rate_frac;
         self.book.book_cash(cash_usdt);
-        let symbol = bar.venue.market.funding.records[at].symbol;
-        recorder.funding(&FundingPayment { bar: bar.bar as u32, symbol, record: at as u32, cash_usdt });
+        let symbol = due.record.symbol;
+        recorder.funding(&FundingPayment { bar: bar.bar as u32, symbol, record: due.index, cash_usdt });
+    }
+    /// Whether an opening decided here would act inside a funding window (semantics 3.4).
+    #[inline]
+    pub(super) fn in_funding_window(&self, bar: &Bar<'_>, symbol: usize) -> bool {
+        let Some(window_ms) = self.plan.funding.window_ms.filter(|_| self.plan.funding.enabled) else {
+            return false;
+        };
+        let acts_ms = bar.venue.market.grid.open_ms(bar.bar + 1);
+        let last = self.schedule.last_known(symbol, bar.bar);
+        last.is_some_and(|last| last.blocks(acts_ms, window_ms))
+    }
+    /// Closes positions at the last open before a settlement that is predicted to cost more than the threshold and
+    /// than a round trip (semantics 3.4); the prediction is the last settled rate.
+    pub(super) fn close_before_funding(&mut self, bar: &Bar<'_>) {
+        let threshold = self.plan.funding.close_before_frac;
+        if !self.plan.funding.enabled || threshold == 0.0 || bar.is_last || self.ruined {
+            return;
+        }
+        let grid = bar.venue.market.grid;
+        for symbol in 0..bar.tile.symbols {
+            let steps = self.book.steps[symbol];
+            let Some(last) = self.schedule.last_known(symbol, bar.bar).filter(|_| steps != 0.0) else {
+                continue;
+            };
+            let Some(next_ms) = last.next_ms() else { continue };
+            let is_last_open = grid.open_ms(bar.bar + 1) < next_ms && next_ms <= grid.open_ms(bar.bar + 2);
+            let cost = steps.signum() * last.record.rate_frac;
+            if is_last_open && cost > threshold && cost > self.round_trip_frac(bar, symbol) {
+                self.reduce_at_next_open(bar, symbol, None, FillReason::FundingExit);
+            }
+        }
+    }
+    /// Twice the taker fee of the next open and the slippage of the whole position against the trailing volume.
+    fn round_trip_frac(&self, bar: &Bar<'_>, symbol: usize) -> f64 {
+        let model = &self.plan.slippage;
+        let volume = trailing_mean_at(bar.venue.market, symbol, bar.bar);
+        let mult = model.regime_mult(bar.regime(symbol));
+        let (bps, _) = slippage_bps(model, self.book.qty[symbol].abs(), volume, mult);
+        2.0 * (self.taker_fee_from(bar.open_ms() + bar.venue.market.grid.step_ms) + bps / 1e4)
+    }
+    /// A market order of the engine's own that only reduces, for the next open alone: all of a position, or some steps.
+    pub(super) fn reduce_at_next_open(
+        &mut self,
+        bar: &Bar<'_>,
+        symbol: usize,
+        steps: Option<f64>,
+        reason: FillReason,
+    ) {
+        let (side, held) = self.closing(Lane::of(symbol));
+        let order = PendingOrder {
+            order_id: crate::events::NO_ORDER,
+            decided_bar: bar.bar as u32,
+            ttl_bars: 1,
+            closes_opposite: steps.is_none(),
+            steps: steps.unwrap_or(held),
+            reason: Some(reason),
+            ..PendingOrder::blank(symbol, side, Role::Exit)
+        };
+        self.orders.push(order);
     }
 }

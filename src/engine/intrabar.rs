@@ -40,8 +40,9 @@ impl Ohlc {
 /// What happens first to a position in a bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Hit {
-    /// Its stop loss. `contested`: its take profit could be reached too.
-    Stop { base_px: f64, gapped: bool, contested: bool },
+    /// Its stop loss at this level (the open where that has passed it). `contested`: its take profit could be reached
+    /// too.
+    Stop { base_px: f64, level_px: f64, gapped: bool, contested: bool },
     /// Its take profit, which the open has already passed. `arrives`: it was set at this very open.
     TargetAtOpen { arrives: bool },
     /// Its take profit, inside the bar.
@@ -51,7 +52,7 @@ enum Hit {
 impl Account {
     /// How a position's stop meets the bar: the one in force, or the one the bar's own favourable extreme gives
     /// (semantics 2.7, `favourable_first`).
-    fn stop_meets(&self, bar: &Bar<'_>, lane: Lane, side: Side, ohlc: &Ohlc) -> StopHit {
+    fn stop_meets(&self, bar: &Bar<'_>, lane: Lane, side: Side, ohlc: &Ohlc) -> (StopHit, f64) {
         let rules = &bar.venue.rules[lane.symbol];
         let overshoot = self.plan.execution.stop_overshoot;
         let in_force = self.levels.stop_loss_px[lane.symbol];
@@ -61,7 +62,7 @@ impl Account {
         };
         let first = hit(in_force, ohlc.open);
         if matches!(first, StopHit::Gap { .. }) || !self.ratchets_inside(lane) {
-            return first;
+            return (first, in_force);
         }
         let s = -side.sign();
         let mut trail = self.levels.trails[lane.symbol];
@@ -69,10 +70,10 @@ impl Account {
         trail.water_px = if s * (extreme - trail.water_px) > 0.0 { extreme } else { trail.water_px };
         let raised = rules.round_stop(trail.stop_px(s, rules), side);
         if raised.is_nan() || s * (raised - in_force) <= 0.0 {
-            return first;
+            return (first, in_force);
         }
         // The open lies before the extreme: beyond the raised level it is no gap.
-        hit(raised, s * f64::INFINITY)
+        (hit(raised, s * f64::INFINITY), raised)
     }
     /// Whether this bar's favourable extreme moves the stop before its adverse extreme is tested.
     fn ratchets_inside(&self, lane: Lane) -> bool {
@@ -91,9 +92,9 @@ impl Account {
         let (side, _) = self.closing(lane);
         let rules = &bar.venue.rules[lane.symbol];
         let execution = &self.plan.execution;
-        let stop = self.stop_meets(bar, lane, side, ohlc);
+        let (stop, level_px) = self.stop_meets(bar, lane, side, ohlc);
         if let StopHit::Gap { base_px } = stop {
-            return Some(Hit::Stop { base_px, gapped: true, contested: false });
+            return Some(Hit::Stop { base_px, level_px: base_px, gapped: true, contested: false });
         }
         let target = self.levels.take_profit_px[lane.symbol];
         let touches = match execution.tp_kind {
@@ -120,11 +121,22 @@ impl Account {
                 Some(if target && target_first {
                     Hit::TargetInside { contested: true }
                 } else {
-                    Hit::Stop { base_px, gapped: false, contested: target }
+                    Hit::Stop { base_px, level_px, gapped: false, contested: target }
                 })
             }
             (_, true) => Some(Hit::TargetInside { contested: false }),
             (_, false) => None,
+        }
+    }
+    /// Whether the open has passed the take profit, so that it fills before anything inside the bar.
+    pub(super) fn target_passed(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> bool {
+        matches!(self.first_hit(bar, lane, ohlc), Some(Hit::TargetAtOpen { .. }))
+    }
+    /// The price at which the stop fires inside this bar, where it does before anything else: liquidation asks.
+    pub(super) fn stop_that_fires(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> Option<f64> {
+        match self.first_hit(bar, lane, ohlc)? {
+            Hit::Stop { level_px, .. } => Some(level_px),
+            Hit::TargetAtOpen { .. } | Hit::TargetInside { .. } => None,
         }
     }
     /// Phase 3, first and second: carried stops, then carried targets, that the open has already passed. With
@@ -146,24 +158,38 @@ impl Account {
                 *touched |= increased;
             }
         }
-        if self.orders.has_special() {
+        // Explicit orders may open positions that no bound has seen.
+        let watches = self.liquidates(true) && (self.orders.has_special() || !self.is_safe(bar));
+        if watches || self.orders.has_special() {
             for word in 0..self.touched.len() {
                 let tradable = bar.tile.tradable[bar.row * bar.tile.words + word];
-                for_each_bit((self.touched[word] | self.orders.working[word]) & tradable, |bit| {
-                    let lane = Lane::of_bit(word, bit);
-                    let ohlc = Ohlc::of(bar, lane.symbol);
-                    if lane.is_in(&self.touched) {
-                        self.meet_levels(bar, lane, &ohlc, |_| true, recorder);
-                    }
-                    self.orders_inside(bar, lane, &ohlc, recorder);
-                    if lane.is_in(&self.entered_inside) {
-                        self.stop_after_entry(bar, lane, &ohlc, recorder);
-                    }
+                let watched = if watches { self.book.held(word) } else { 0 };
+                for_each_bit((self.touched[word] | self.orders.working[word] | watched) & tradable, |bit| {
+                    self.symbol_inside(bar, Lane::of_bit(word, bit), watches, recorder);
                 });
             }
             self.orders.compact();
         } else if self.levels.any() {
             self.for_each_touched(bar, recorder, |_| true);
+        }
+    }
+    /// Phase 4 of one symbol: liquidation or stop, whichever lies nearer to the open, target, orders, the stop of what
+    /// they opened.
+    fn symbol_inside<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, watches: bool, recorder: &mut R) {
+        let ohlc = Ohlc::of(bar, lane.symbol);
+        if watches {
+            let before = self.book.steps[lane.symbol];
+            self.liquidate_inside(bar, lane, &ohlc, recorder);
+            if self.book.steps[lane.symbol] != before {
+                self.changed_inside[lane.word] |= lane.bit;
+            }
+        }
+        if lane.is_in(&self.touched) {
+            self.meet_levels(bar, lane, &ohlc, |_| true, recorder);
+        }
+        self.orders_inside(bar, lane, &ohlc, recorder);
+        if lane.is_in(&self.entered_inside) {
+            self.stop_after_entry(bar, lane, &ohlc, recorder);
         }
     }
     /// Forgets what only the bar that ends needed.
@@ -248,7 +274,7 @@ impl Account {
             capped: true,
         };
         match hit {
-            Hit::Stop { base_px, gapped, contested } => {
+            Hit::Stop { base_px, gapped, contested, .. } => {
                 let reason = if !self.levels.trails[lane.symbol].has_stop_loss {
                     FillReason::Trail
                 } else if lane.is_in(&self.opened) {

@@ -10,6 +10,8 @@ mod close;
 mod fill;
 mod funding;
 mod intrabar;
+mod liquidation;
+mod margin;
 mod open;
 mod orders;
 mod run;

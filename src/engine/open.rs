@@ -3,14 +3,16 @@
 use super::account::{Account, Bar};
 use super::calendar::last_close_before;
 use super::fill::{Execution, Origin};
+use super::margin::Moment;
 use crate::config::plan::TrailMode;
-use crate::events::{FillFlags, FillReason, Liquidity, OrderStatus, Recorder, Side};
+use crate::events::{FillFlags, FillReason, Liquidity, NO_ORDER, OrderStatus, Recorder, Side};
 use crate::execution::orders::{PendingOrder, Role, Stage};
 use crate::execution::pricing::Priced;
 use crate::portfolio::Lane;
 
 impl Account {
-    /// Phase 1: funding on positions held just before this instant, delistings, orders that a delisting ends.
+    /// Phases 1 and 2: funding on positions held just before this instant, delistings, orders that a delisting ends;
+    /// then liquidation at the marks of the open.
     ///
     /// A symbol delisted at `D` pays no funding at `D` or after (semantics 3.3).
     #[inline]
@@ -25,6 +27,9 @@ impl Account {
         }
         if !self.orders.is_empty() && !delistings.is_empty() {
             self.refuse_before_delisting(bar, recorder);
+        }
+        if self.liquidates(true) && !self.is_safe(bar) {
+            self.liquidate_by_ratio(bar, Moment::Open, recorder);
         }
     }
     /// From 30 minutes before a delisting on every order only reduces; from the delisting on there is nothing to trade.
@@ -89,7 +94,7 @@ impl Account {
         recorder: &mut R,
     ) {
         self.orders.finish(at);
-        if R::WANTS_ORDERS {
+        if R::WANTS_ORDERS && order.order_id != NO_ORDER {
             let price_px = self.orders.extra(order).price_px;
             recorder.order_end(&order.end(price_px, bar.bar, status, reason));
         }

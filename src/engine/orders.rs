@@ -219,9 +219,13 @@ impl Account {
         }
         let (closing_now, mut opening) = self.cut_by_cap(bar, lane, closing, wanted);
         let left = (closing - closing_now) + (wanted - opening);
+        // What margin cuts off does not wait.
+        let mut scaled = false;
         if opening > 0.0 {
-            refused = self.refusal_at_fill(bar, order, &act, rules.step.value(wanted));
-            opening = if refused.is_empty() { opening } else { 0.0 };
+            match self.admit_at_fill(bar, at, order, &act, wanted, opening) {
+                Ok(fits) => (scaled, opening) = (fits < opening, fits),
+                Err(reason) => (refused, opening) = (reason, 0.0),
+            }
         }
         let steps = closing_now + opening;
         if steps == 0.0 {
@@ -234,7 +238,7 @@ impl Account {
         self.count_legs(bar, lane, closing_now, opening);
         let qty = rules.step.value(steps);
         let (priced, liquidity) = self.priced(bar, lane, order.side, qty, &act);
-        let reason = act.reason.unwrap_or(match opening > 0.0 {
+        let reason = order.reason.or(act.reason).unwrap_or(match opening > 0.0 {
             true => FillReason::MarketEntry,
             false => FillReason::MarketExit,
         });
@@ -256,7 +260,7 @@ impl Account {
         }
         if !refused.is_empty() {
             self.end_order(at, order, bar, OrderStatus::Cancelled, refused, recorder);
-        } else if left > 0.0 {
+        } else if left > 0.0 && !scaled {
             self.keep_rest(at, left, opening > 0.0);
         } else {
             self.end_order(at, order, bar, OrderStatus::Filled, "", recorder);
@@ -274,18 +278,21 @@ impl Account {
         let status = if order.has_filled { OrderStatus::Cancelled } else { OrderStatus::Rejected };
         self.end_order(at, order, bar, status, reason, recorder);
     }
-    /// Why the opening leg must not fill at this base price; empty: it may.
+    /// Tests of an opening leg at its fill: how many of the `opening` steps that the cap leaves of `wanted` may fill, or
+    /// why none (semantics 2.10, 2.12, 4.5).
     #[inline]
-    fn refusal_at_fill(
+    fn admit_at_fill(
         &self,
         bar: &Bar<'_>,
+        at: usize,
         order: &PendingOrder,
         act: &Act,
-        opening_qty: f64,
-    ) -> &'static str {
+        wanted: f64,
+        opening: f64,
+    ) -> Result<f64, &'static str> {
         let rules = &bar.venue.rules[order.symbol as usize];
-        if !order.has_opened && !rules.meets_min_notional(opening_qty, act.base_px) {
-            return "min_notional";
+        if !order.has_opened && !rules.meets_min_notional(rules.step.value(wanted), act.base_px) {
+            return Err("min_notional");
         }
         let rejects = self.plan.execution.entry_beyond_stop == EntryBeyondStop::Reject;
         if rejects && !act.inside && !order.stop_loss_px.is_nan() {
@@ -293,10 +300,11 @@ impl Account {
             let stop = rules.round_stop(order.stop_loss_px, exit_side);
             let open = act.base_px;
             if matches!(stop_hit(rules, exit_side, stop, open, open, open, 0.0), StopHit::Gap { .. }) {
-                return "beyond_stop";
+                return Err("beyond_stop");
             }
         }
-        ""
+        let fee_frac = if act.maker { self.plan.maker_fee_frac } else { self.plan.taker_fee_frac };
+        self.admit_margin_at_fill(bar, at, order, opening, act.base_px, fee_frac)
     }
     /// The parts of the two legs that the participation cap lets through now.
     #[inline]

@@ -8,6 +8,7 @@ use crate::events::Recorder;
 use crate::execution::volume::TrailingVolume;
 use crate::liquidity::RegimeSets;
 use crate::market::{Market, TileBuffer};
+use crate::risk::stress::MarketStress;
 use crate::signals::SignalSource;
 
 /// How a run is cut and stopped; nothing here changes a result.
@@ -37,17 +38,20 @@ pub fn run_account<R: Recorder>(
     let mut account = Account::new(&venue, plan);
     let mut buffer = TileBuffer::default();
     let mut volume = TrailingVolume::default();
+    let mut stress_rows = MarketStress::default();
     let mut regimes = RegimeSets::new([plan.regimes()], market);
     let mut bar = 0;
     while bar < run.end {
         let rows = options.tile_bars.max(1).min(run.end - bar);
         let tile = buffer.load(market, bar, rows, plan.use_mark);
         let trailing = Account::needs_trailing_volume(plan).then(|| volume.load(&tile));
+        let stress = Account::needs_stress(plan).then(|| stress_rows.load(market, &tile));
         regimes.step(market, &tile);
         signals.step(market, &tile);
         let feed = TileFeed {
             tile: &tile,
             trailing_volume: trailing,
+            stress,
             regimes: regimes.of(0),
             signals: signals.trial(0),
         };

@@ -4,6 +4,7 @@
 //! Read next: [`pricing`] for the price chain, [`levels`] for stops and targets, [`orders`] for what waits.
 
 pub mod draw;
+pub mod funding;
 pub mod levels;
 pub mod orders;
 pub mod pricing;

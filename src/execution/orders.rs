@@ -3,7 +3,7 @@
 //! Nearly all are market orders of one bar's life, so an order is a small record; what only limits, stops, trails and
 //! groups need is beside it, in [`Extra`]. Masks say who has an order, so that a bar without any leaves at once.
 
-use crate::events::{Attached, NO_GROUP, NO_TAG, OrderEnd, OrderKind, OrderStatus, Side};
+use crate::events::{Attached, FillReason, NO_GROUP, NO_TAG, OrderEnd, OrderKind, OrderStatus, Side};
 use crate::portfolio::Lane;
 
 /// What an order may do to a position.
@@ -71,6 +71,8 @@ pub struct PendingOrder {
     pub take_profit_px: f64,
     /// Why the opening leg must not execute (the closing leg still may); empty: it may.
     pub opening_refused: &'static str,
+    /// Reason of its fills, for orders of the engine's own.
+    pub reason: Option<FillReason>,
 }
 
 /// No [`Extra`].
@@ -128,6 +130,7 @@ impl PendingOrder {
             stop_loss_px: f64::NAN,
             take_profit_px: f64::NAN,
             opening_refused: "",
+            reason: None,
         }
     }
     /// Its lane.

@@ -3,7 +3,7 @@
 //! Shared by all trials of a worker; 8 B per symbol-bar are written per tile, and only when a trial's slippage
 //! depends on volume.
 
-use crate::market::Tile;
+use crate::market::{Market, Tile};
 
 /// Present bars in the trailing mean.
 const TRAILING_BARS: usize = 96;
@@ -44,6 +44,18 @@ impl TrailingVolume {
         }
         &self.rows[..tile.rows * lanes]
     }
+}
+
+/// Mean volume of the last up to 96 present bars through `bar`; 0 before a symbol's first bar.
+pub fn trailing_mean_at(market: &Market, symbol: usize, bar: usize) -> f64 {
+    let (panels, lane) = (&market.panels, market.lane_of[symbol]);
+    let volumes = (0..=bar).rev().map(|bar| panels.volume[(market.first_row + bar) * panels.lanes + lane]);
+    let (mut sum, mut count) = (0.0, 0.0);
+    for volume in volumes.filter(|volume| !volume.is_nan()).take(TRAILING_BARS) {
+        sum += volume;
+        count += 1.0;
+    }
+    if count == 0.0 { 0.0 } else { sum / count }
 }
 
 /// Sum of a ring whose unused slots are 0; eight accumulators, one fixed tree, nothing ever subtracted.

@@ -19,6 +19,14 @@ impl Regime {
     pub fn code(self) -> u8 {
         self as u8
     }
+    /// Name in the artifacts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vacuum => "VACUUM",
+            Self::Thin => "THIN",
+            Self::Normal => "NORMAL",
+        }
+    }
     /// Regime of a code.
     ///
     /// # Panics

@@ -1,6 +1,10 @@
-//! Sizing: how much an opening order asks for (semantics 5.8). The guards and caps of semantics 5 will join it here.
+//! Risk: how much an opening order asks for (semantics 5.8), what margin it needs and when that falls short (4.5–4.8).
+//! The guards and caps of semantics 5 will join it here.
 //!
-//! It must not know how orders fill.
+//! It must not know how orders fill. Read next: [`margin`] for the formulas, [`stress`] for how they are not asked.
+
+pub mod margin;
+pub mod stress;
 
 use crate::config::plan::{EnginePlan, Sizing, SizingEquity};
 

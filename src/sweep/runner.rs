@@ -23,6 +23,7 @@ use crate::liquidity::{RegimePlan, RegimeSets};
 use crate::market::{Market, TileBuffer};
 use crate::reporting::run_dir::sha256;
 use crate::reporting::{Metrics, TrialStats};
+use crate::risk::stress::MarketStress;
 use crate::signals::{CacheEntry, RuleCache, SignalSource};
 
 /// Everything that all workers read.
@@ -445,12 +446,15 @@ fn run_accounts(
     let needs_volume = plans.iter().any(|plan| Account::needs_trailing_volume(plan));
     let mut buffer = TileBuffer::default();
     let mut volume = TrailingVolume::default();
+    let needs_stress = plans.iter().any(|plan| Account::needs_stress(plan));
+    let mut stress_rows = MarketStress::default();
     let mut regimes = RegimeSets::new(plans.iter().map(|plan| plan.regimes()), job.market);
     let mut bar = 0;
     while bar < job.run.end && !plans.is_empty() {
         let rows = job.tile_bars.max(1).min(job.run.end - bar);
         let tile = buffer.load(job.market, bar, rows, use_mark);
         let trailing = needs_volume.then(|| volume.load(&tile));
+        let stress = needs_stress.then(|| stress_rows.load(job.market, &tile));
         regimes.step(job.market, &tile);
         signals.step(job.market, &tile);
         for (trial, (account, outcome)) in accounts.iter_mut().enumerate() {
@@ -458,6 +462,7 @@ fn run_accounts(
             let feed = TileFeed {
                 tile: &tile,
                 trailing_volume: trailing,
+                stress,
                 regimes: regimes.of(trial),
                 signals: signals.trial(trial),
             };

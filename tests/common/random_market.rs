@@ -67,6 +67,14 @@ pub(crate) struct RandomCase {
     pub(crate) intents: Vec<OrderIntent>,
 }
 
+/// Regimes as the data gives them, at every bar.
+fn given_panel(regimes: &[Vec<Regime>], lanes: usize) -> barloom::market::Column {
+    let code = |row: &Vec<Regime>, lane: usize| row.get(lane).map_or(f64::NAN, |r| f64::from(r.code()));
+    let panel: Vec<f64> =
+        regimes.iter().flat_map(|row| (0..lanes).map(move |lane| code(row, lane))).collect();
+    panel.into()
+}
+
 impl RandomCase {
     /// Case of a seed with market orders alone.
     pub(crate) fn new(seed: u64, symbols: usize, bars: usize) -> Self {
@@ -88,12 +96,12 @@ impl RandomCase {
         }
         let mut regimes = Vec::new();
         if scope >= Scope::WithRegimes {
-            plan.regimes = Some(RegimePlan {
-                vacuum_blocks_entries: dice.chance(0.7),
-                thin_size_mult: dice.pick(&[0.5, 0.3, 1.0]),
-            });
+            plan.liquidity.enabled = true;
+            plan.liquidity.vacuum_blocks_entries = dice.chance(0.7);
+            plan.liquidity.thin_size_mult = dice.pick(&[0.5, 0.3, 1.0]);
             let all = [Regime::Normal, Regime::Normal, Regime::Thin, Regime::Vacuum];
             regimes = (0..bars).map(|_| (0..symbols).map(|_| dice.pick(&all)).collect()).collect();
+            market.panels.regime = Some(given_panel(&regimes, market.panels.lanes));
         }
         let start = if dice.chance(0.5) { 0 } else { dice.whole(0..bars / 2) };
         let end = if dice.chance(0.7) { bars } else { dice.whole(start + 1..bars + 1) };

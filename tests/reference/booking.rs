@@ -76,7 +76,9 @@ impl Engine<'_> {
 
     /// 7.3: the regime that holds at the close of a bar; `None` where regimes are off.
     pub(super) fn regime_at(&self, symbol: usize, bar: usize) -> Option<Regime> {
-        self.plan.regimes?;
+        if !self.plan.liquidity.enabled {
+            return None;
+        }
         self.input.regimes.get(bar).map(|row| row[symbol])
     }
     /// The one that drives the fills of a bar: of the bar before.

@@ -251,16 +251,17 @@ impl Engine<'_> {
 
     /// 7.3: no opening decided in VACUUM.
     fn admit_liquidity(&self, bar: usize, symbol: usize) -> Result<(), &'static str> {
-        let blocks = self.plan.regimes.is_some_and(|regimes| regimes.vacuum_blocks_entries);
+        let blocks = self.plan.liquidity.enabled && self.plan.liquidity.vacuum_blocks_entries;
         let is_vacuum = self.regime_at(symbol, bar) == Some(Regime::Vacuum);
         if blocks && is_vacuum { Err("vacuum") } else { Ok(()) }
     }
     /// 7.3: an opening decided in THIN is smaller, toward zero to the step.
     fn thinned(&self, bar: usize, symbol: usize, steps: i128) -> i128 {
-        match (self.plan.regimes, self.regime_at(symbol, bar)) {
-            (Some(regimes), Some(Regime::Thin)) => {
+        match self.regime_at(symbol, bar) {
+            Some(Regime::Thin) => {
                 let step = self.step(symbol);
-                let qty = Decimal::of(step.value(steps)).times(Decimal::of(regimes.thin_size_mult));
+                let qty =
+                    Decimal::of(step.value(steps)).times(Decimal::of(self.plan.liquidity.thin_size_mult));
                 step.toward_zero(qty.to_f64())
             }
             _ => steps,

@@ -38,6 +38,7 @@ impl Engine<'_> {
         let tables = &self.input.market.symbols[symbol].brackets;
         let in_force =
             tables.iter().rev().find(|t| t.valid_from_ms.is_none_or(|from_ms| from_ms <= opens_ms));
+        let in_force = in_force.or(tables.first());
         in_force.map_or_else(|| Tiers::single(margin.max_leverage), |table| Tiers(table.brackets.clone()))
     }
     /// Choice: the contract's own limit binds too.
