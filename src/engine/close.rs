@@ -172,14 +172,19 @@ impl Account {
         balances: Balances,
         recorder: &mut R,
     ) {
-        for word in 0..self.book.words() {
-            let at = bar.row * self.book.words() + word;
-            let mut acts = self.acts(signals, at, word);
-            if acts.withdrawn != 0 {
-                self.withdraw(bar, word, acts.withdrawn, recorder);
-                acts = self.acts(signals, at, word);
+        let words = self.book.words();
+        if !self.orders.is_empty() {
+            // First of all symbols, so that what is withdrawn stands in no other's way.
+            for word in 0..words {
+                let withdrawn = self.acts(signals, bar.row * words + word, word).withdrawn;
+                if withdrawn != 0 {
+                    self.withdraw(bar, word, withdrawn, recorder);
+                }
             }
-            let Acts { exit, enter_long, enter_short, .. } = acts;
+        }
+        for word in 0..words {
+            let at = bar.row * words + word;
+            let Acts { exit, enter_long, enter_short, .. } = self.acts(signals, at, word);
             let act = exit | enter_long | enter_short;
             for_each_bit(act, |bit| {
                 let lane = Lane::of_bit(word, bit);

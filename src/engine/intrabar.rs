@@ -143,12 +143,9 @@ impl Account {
     /// `stops_first_bar` carried stops see the whole bar here.
     pub(super) fn levels_at_open<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         let whole_bar = self.stops_come_first();
-        self.for_each_touched(
-            bar,
-            recorder,
-            |hit| matches!(hit, Hit::Stop { gapped, .. } if whole_bar || gapped),
-        );
-        self.for_each_touched(bar, recorder, |hit| matches!(hit, Hit::TargetAtOpen { .. }));
+        let stops = |hit| matches!(hit, Hit::Stop { gapped, .. } if whole_bar || gapped);
+        self.for_each_touched(bar, false, recorder, stops);
+        self.for_each_touched(bar, false, recorder, |hit| matches!(hit, Hit::TargetAtOpen { .. }));
     }
     /// Phase 4, symbol by symbol: stop and target of the position, explicit orders, the stop of what they opened.
     #[inline]
@@ -170,7 +167,7 @@ impl Account {
             }
             self.orders.compact();
         } else if self.levels.any() {
-            self.for_each_touched(bar, recorder, |_| true);
+            self.for_each_touched(bar, true, recorder, |_| true);
         }
     }
     /// Phase 4 of one symbol: liquidation or stop, whichever lies nearer to the open, target, orders, the stop of what
@@ -185,7 +182,7 @@ impl Account {
             }
         }
         if lane.is_in(&self.touched) {
-            self.meet_levels(bar, lane, &ohlc, |_| true, recorder);
+            self.meet_levels(bar, lane, &ohlc, true, |_| true, recorder);
         }
         self.orders_inside(bar, lane, &ohlc, recorder);
         if lane.is_in(&self.entered_inside) {
@@ -205,6 +202,7 @@ impl Account {
     fn for_each_touched<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
+        inside: bool,
         recorder: &mut R,
         fires: impl Fn(Hit) -> bool,
     ) {
@@ -212,7 +210,7 @@ impl Account {
             for_each_bit(self.touched[word], |bit| {
                 let lane = Lane::of_bit(word, bit);
                 let ohlc = Ohlc::of(bar, lane.symbol);
-                self.meet_levels(bar, lane, &ohlc, &fires, recorder);
+                self.meet_levels(bar, lane, &ohlc, inside, &fires, recorder);
             });
         }
     }
@@ -221,13 +219,19 @@ impl Account {
         bar: &Bar<'_>,
         lane: Lane,
         ohlc: &Ohlc,
+        inside: bool,
         fires: impl Fn(Hit) -> bool,
         recorder: &mut R,
     ) {
         if self.levels.has(lane)
             && let Some(hit) = self.first_hit(bar, lane, ohlc).filter(|&hit| fires(hit))
         {
+            let before = self.book.steps[lane.symbol];
             self.close_by_level(bar, lane, ohlc, hit, recorder);
+            let changes_inside = inside || matches!(hit, Hit::Stop { gapped: false, .. });
+            if changes_inside && self.book.steps[lane.symbol] != before {
+                self.changed_inside[lane.word] |= lane.bit;
+            }
         }
     }
     /// A position that was entered inside the bar meets its stop alone; the open lies before it (semantics 2.12).
@@ -263,7 +267,6 @@ impl Account {
     ) {
         let target = self.levels.take_profit_px[lane.symbol];
         let as_limit = self.plan.execution.tp_kind == TakeProfitKind::Limit;
-        let before = self.book.steps[lane.symbol];
         let none = FillFlags::default();
         let market = |base_px, reason, flags| TakerClose {
             base_px,
@@ -315,10 +318,6 @@ impl Account {
                     self.close_taker(bar, lane, market(target, reason, flags), recorder);
                 }
             }
-        }
-        let at_open = matches!(hit, Hit::TargetAtOpen { .. } | Hit::Stop { gapped: true, .. });
-        if !at_open && self.book.steps[lane.symbol] != before {
-            self.changed_inside[lane.word] |= lane.bit;
         }
     }
     fn close_at_limit<R: Recorder>(

@@ -367,6 +367,8 @@ impl Account {
             self.increased[lane.word] |= lane.bit;
             if began {
                 self.opened[lane.word] |= lane.bit;
+                // What happened to the position before is none of this one's.
+                self.changed_inside[lane.word] &= !lane.bit;
             }
         }
         if began {

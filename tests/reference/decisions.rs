@@ -16,6 +16,12 @@ impl Engine<'_> {
     /// All decisions at `K_bar`: signals by symbol id, intents by order id.
     pub(super) fn decide(&mut self, bar: usize, equity: f64) {
         if let Some(row) = self.input.signals.get(bar) {
+            // A pending entry is cancelled by an opposite signal. Choice: of all symbols before anything new is decided.
+            for symbol in 0..row.len() {
+                if let Some(side) = self.signalled(bar, symbol) {
+                    self.cancel_pending_entries(bar, symbol, side.opposite());
+                }
+            }
             for symbol in 0..row.len() {
                 self.decide_from_signal(bar, symbol, equity);
             }
@@ -25,21 +31,20 @@ impl Engine<'_> {
         }
     }
 
+    fn signalled(&self, bar: usize, symbol: usize) -> Option<Side> {
+        let signal = &self.input.signals[bar][symbol];
+        match (signal.long_entry, signal.short_entry) {
+            // both entries true: neither acts
+            (true, true) | (false, false) => None,
+            (true, false) => Some(Side::Buy),
+            (false, true) => Some(Side::Sell),
+        }
+    }
+
     /// Contract 4, "Rules are levels, read at each close".
     fn decide_from_signal(&mut self, bar: usize, symbol: usize, equity: f64) {
         let signal = &self.input.signals[bar][symbol];
-        // both entries true: neither acts
-        let both = signal.long_entry && signal.short_entry;
-        let entry = match (signal.long_entry, signal.short_entry) {
-            _ if both => None,
-            (true, _) => Some(Side::Buy),
-            (_, true) => Some(Side::Sell),
-            _ => None,
-        };
-        // a pending entry is cancelled by an opposite signal
-        if let Some(side) = entry {
-            self.cancel_pending_entries(bar, symbol, side.opposite());
-        }
+        let entry = self.signalled(bar, symbol);
         let held = match self.positions[symbol].steps.signum() {
             1 => Some(Side::Buy),
             -1 => Some(Side::Sell),
