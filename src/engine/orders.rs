@@ -261,7 +261,7 @@ impl Account {
         if !refused.is_empty() {
             self.end_order(at, order, bar, OrderStatus::Cancelled, refused, recorder);
         } else if left > 0.0 && !scaled {
-            self.keep_rest(at, left, opening > 0.0);
+            self.keep_rest(at, left, closing_now == closing, opening > 0.0);
         } else {
             self.end_order(at, order, bar, OrderStatus::Filled, "", recorder);
         }
@@ -341,13 +341,16 @@ impl Account {
         }
         (priced, Liquidity::Taker)
     }
-    /// What is left of an order after a partial fill: a plain quantity, that has passed its minimums.
-    fn keep_rest(&mut self, at: usize, steps: f64, opened: bool) {
+    /// What is left of an order after a partial fill: a plain quantity, that has passed its minimums; an order that
+    /// closes whatever stands against it and has not come to the end of that stays what it is.
+    fn keep_rest(&mut self, at: usize, steps: f64, closed: bool, opened: bool) {
         self.orders.change(at, |rest| {
-            rest.steps = steps;
             rest.has_filled = true;
-            rest.closes_opposite &= rest.role == Role::Exit;
             rest.has_opened |= opened;
+            if closed || !rest.closes_opposite {
+                rest.steps = steps;
+                rest.closes_opposite &= rest.role == Role::Exit;
+            }
         });
     }
     /// A fill that increased the position: levels, masks, the start of an episode.

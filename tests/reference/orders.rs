@@ -121,7 +121,8 @@ impl Order {
     /// of an opening leg is a plain quantity.
     fn rest(&self, [closing, opening]: [i128; 2], [closed, opened]: [i128; 2]) -> Size {
         match self.size {
-            Size::Reduce(steps) => Size::Reduce(steps - closed),
+            // Of what there was to reduce when it acted, not of what it asked for.
+            Size::Reduce(_) => Size::Reduce(closing - closed),
             Size::CloseAll => Size::CloseAll,
             Size::Entry(steps) if closed < closing => Size::Entry(steps),
             Size::Entry(_) | Size::Steps(_) => Size::Steps(closing - closed + opening - opened),
