@@ -191,6 +191,7 @@ fn story(sweep: &Sweep, market: &Market) -> Story {
         Event::Funding(paid) => {
             (paid.bar as usize, format!("funding of {}: {:?}", paid.symbol, paid.cash_usdt))
         }
+        Event::Insurance(paid) => (paid.bar as usize, format!("{paid:?}")),
     });
     (events.collect(), recorder.bar_marks().equity_usdt.iter().map(|v| v.to_bits()).collect())
 }

@@ -8,6 +8,7 @@
 //! Read next: [`spec`] for the keys and their defaults, `judge` for how a value is judged, [`plan`] for the result.
 
 mod axes;
+pub mod bounds;
 mod forms;
 mod judge;
 mod keys;

@@ -98,6 +98,7 @@ impl Account {
             qty: signed_qty.abs(),
             price,
             base_px: price - 0.25 * signed_qty.signum(),
+            trigger_px: f64::NAN,
             liquidity: Liquidity::Taker,
             fee_usdt,
             slippage_bps: 1.0,
