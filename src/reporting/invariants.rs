@@ -206,9 +206,11 @@ impl<'a> Replay<'a> {
         }
         // A resting order that the bar opened beyond is hit at its own price, outside the bar on its adverse side.
         let rested = fill.liquidity == Liquidity::Maker;
+        // So is the stop of a position that such an order opened, which the bar opened beyond as well (2.12).
+        let of_rested = fill.reason == FillReason::StopLossEntryBar;
         let slack = 1e-9 * fill.base_px.abs();
-        let above = fill.base_px > high + slack && !(rested && fill.side == Side::Buy);
-        let below = fill.base_px < low - slack && !(rested && fill.side == Side::Sell);
+        let above = fill.base_px > high + slack && !(rested && fill.side == Side::Buy || of_rested);
+        let below = fill.base_px < low - slack && !(rested && fill.side == Side::Sell || of_rested);
         if above || below || fill.base_px.is_nan() {
             findings.note("I7", || format!("{} has base {}, the bar {low} to {high}", what(), fill.base_px));
         }

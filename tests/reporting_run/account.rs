@@ -103,11 +103,7 @@ impl Account {
             fee_usdt,
             slippage_bps: 1.0,
             participation: f64::NAN,
-            reason: if closes && after.abs() < q.abs() {
-                FillReason::MarketExit
-            } else {
-                FillReason::MarketEntry
-            },
+            reason: if closes && q * after >= 0.0 { FillReason::MarketExit } else { FillReason::MarketEntry },
             flags: FillFlags::default(),
             regime: None,
             realized_usdt,
