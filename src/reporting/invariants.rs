@@ -21,8 +21,8 @@ struct Replay<'a> {
 /// One symbol of it.
 #[derive(Clone, Copy, Default)]
 struct Replayed {
-    /// Σ dq.
-    position: Money,
+    /// Σ dq in steps of the contract, in which it is exact.
+    steps: Money,
     /// Position as the last fill reported it.
     reported_qty: f64,
     /// Average entry as the last fill reported it.
@@ -39,7 +39,7 @@ struct Findings {
 }
 
 impl Findings {
-    /// Notes the first violation of a rule: what follows a broken bar is broken too.
+    /// Notes the first violation of a rule (of I7, for each reason): what follows a broken bar is broken too.
     fn note(&mut self, rule: &str, text: impl FnOnce() -> String) {
         if !self.found.iter().any(|line| line.split(':').next() == Some(rule)) {
             self.found.push(format!("{rule}: {}", text()));
@@ -166,16 +166,17 @@ impl<'a> Replay<'a> {
                 format!("{} is {found}, expected {expected}", at("the position before the fill"))
             });
         }
-        of.position.add(signed_qty);
-        let (found, expected) = (fill.position_after, of.position.value());
-        let agrees = (found - expected).abs() <= 1e-9 * expected.abs().max(fill.qty);
+        let grid = self.market.symbols[symbol].contract.step;
+        of.steps.add(fill.side.sign() * grid.in_steps(fill.qty));
+        let (found, steps) = (fill.position_after, of.steps.value());
+        let expected = grid.value(steps);
+        let agrees = (grid.in_steps(found) - steps).abs() <= 1e-9 * steps.abs().max(1.0);
         if !agrees {
             findings.note("I3", || {
                 format!("{} is {found}, expected {expected}", at("the position after the fill"))
             });
         }
-        let steps = self.market.symbols[symbol].contract.step.in_steps(fill.position_after.abs());
-        if steps.fract() != 0.0 {
+        if grid.in_steps(found).fract() != 0.0 {
             findings.note("I8", || format!("{} is {found}, no multiple of the step", at("the position")));
         }
         let grows = found.abs() > fill.position_before.abs() || found * fill.position_before < 0.0;
@@ -199,20 +200,19 @@ impl<'a> Replay<'a> {
         let (panels, symbol) = (&self.market.panels, fill.symbol as usize);
         let row = (self.market.first_row + fill.bar as usize) * panels.lanes + self.market.lane_of[symbol];
         let (low, high, volume) = (panels.low[row], panels.high[row], panels.volume[row]);
-        let what = || format!("a fill of symbol {symbol} in bar {} by {}", fill.bar, fill.reason.as_str());
+        let rule = format!("I7 {}", fill.reason.as_str());
+        let what = || format!("a fill of symbol {symbol} in bar {}", fill.bar);
         let trades = volume > 0.0;
         if !trades {
-            findings.note("I7", || format!("{} where the volume is {volume}", what()));
+            findings.note(&rule, || format!("{} where the volume is {volume}", what()));
         }
         // A resting order that the bar opened beyond is hit at its own price, outside the bar on its adverse side.
         let rested = fill.liquidity == Liquidity::Maker;
-        // So is the stop of a position that such an order opened, which the bar opened beyond as well (2.12).
-        let of_rested = fill.reason == FillReason::StopLossEntryBar;
         let slack = 1e-9 * fill.base_px.abs();
-        let above = fill.base_px > high + slack && !(rested && fill.side == Side::Buy || of_rested);
-        let below = fill.base_px < low - slack && !(rested && fill.side == Side::Sell || of_rested);
+        let above = fill.base_px > high + slack && !(rested && fill.side == Side::Buy);
+        let below = fill.base_px < low - slack && !(rested && fill.side == Side::Sell);
         if above || below || fill.base_px.is_nan() {
-            findings.note("I7", || format!("{} has base {}, the bar {low} to {high}", what(), fill.base_px));
+            findings.note(&rule, || format!("{} has base {}, the bar {low} to {high}", what(), fill.base_px));
         }
     }
 }

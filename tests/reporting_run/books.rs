@@ -164,7 +164,10 @@ fn broken_books_are_found() {
         check_invariants(&recorder, &market, true)
     };
     let finds = |found: Vec<String>, rule: &str| {
-        assert!(found.iter().any(|line| line.split(':').next() == Some(rule)), "{rule} not in {found:?}");
+        assert!(
+            found.iter().any(|line| line.split([':', ' ']).next() == Some(rule)),
+            "{rule} not in {found:?}"
+        );
     };
     assert_eq!(rebuilt(&fills, &|_| {}), [""; 0]);
     finds(rebuilt(&fills, &|rows| rows[0][2] += 0.01), "I5");
