@@ -331,6 +331,9 @@ pub struct Fill {
     pub price: f64,
     /// Price before slippage and rounding, after overshoot.
     pub base_px: f64,
+    /// Trigger of a stop, or price of a liquidation, that the base is measured against, USDT; `NaN` where the price
+    /// hung on none. What lies between the two is overshoot.
+    pub trigger_px: f64,
     /// Maker or taker.
     pub liquidity: Liquidity,
     /// Fee, USDT; positive is a cost.

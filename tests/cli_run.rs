@@ -148,6 +148,76 @@ fn formats_hold_the_same_cells_and_runs_the_same_bytes() {
     assert_eq!(digest("csv"), digest("parquet"));
 }
 
+/// Steps of a waterfall add up, and its net is what the account gained.
+#[test]
+fn the_waterfall_leads_from_gross_to_net() {
+    let work = tempfile::tempdir().unwrap();
+    let text = run(work.path(), "out", "--set execution.stop_overshoot=0.5");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for shown in ["where it went", "gross", "slippage", "net", "decided by", "stop_run"] {
+        assert!(text.contains(shown), "{shown} is not in\n{text}");
+    }
+    let metrics = json(&work.path().join("out/metrics.json"));
+    let amount =
+        |of: &serde_json::Value, step: &str| of[step].as_f64().unwrap_or_else(|| panic!("{step} in {of}"));
+    let steps = ["gross", "fees", "slippage", "overshoot", "funding", "liquidation", "insurance"];
+    let waterfall = &metrics["waterfall"];
+    let symbols: Vec<_> = waterfall["symbols"].as_object().unwrap().values().collect();
+    assert_eq!(symbols.len(), 6);
+    for of in symbols.iter().copied().chain([&waterfall["total"]]) {
+        assert_eq!(steps.iter().map(|step| amount(of, step)).sum::<f64>(), amount(of, "net"));
+    }
+    let total = &waterfall["total"];
+    for step in steps.into_iter().chain(["net"]) {
+        let sum: f64 = symbols.iter().map(|of| amount(of, step)).sum();
+        assert!((sum - amount(total, step)).abs() < 1e-6, "{step}");
+    }
+    assert!((amount(total, "net") - (amount(&metrics, "final_equity") - 20_000.0)).abs() < 1e-6);
+    assert!((amount(total, "fees") + amount(&metrics, "total_fees")).abs() < 1e-6);
+    assert!((amount(total, "slippage") + amount(&metrics, "total_slippage_cost")).abs() < 1e-6);
+
+    let (names, fills) = csv(&work.path().join("out/fills.csv"));
+    let flags = names.iter().position(|name| name == "flags").unwrap();
+    let carrying = |flag: &str| fills.iter().filter(|fill| fill[flags].split('|').any(|f| f == flag)).count();
+    for flag in ["gapped", "stop_run", "stop_and_target", "entry_and_exit"] {
+        assert_eq!(metrics[format!("flag_{flag}_fills")], carrying(flag), "{flag}");
+    }
+    assert!(carrying("stop_run") > 0);
+}
+
+/// Market entries of one size, with stops and targets: the fills differ and what follows does not, much.
+#[test]
+fn bounds_lie_on_both_sides_of_the_run() {
+    let work = tempfile::tempdir().unwrap();
+    let text = run(
+        work.path(),
+        "out",
+        "--bounds --set execution.stop_overshoot=0.25 --set execution.bracket_policy=adaptive",
+    );
+    assert!(text.contains("pessimistic") && text.contains("optimistic"), "{text}");
+    let bounds = json(&work.path().join("out/bounds.json"));
+    let last = |name: &str| bounds[name]["final_equity"].as_f64().unwrap();
+    assert!(last("pessimistic") < last("base") && last("base") < last("optimistic"), "{bounds}");
+    for (name, overshoot) in [("pessimistic", "1"), ("base", "0.25"), ("optimistic", "0")] {
+        assert_eq!(bounds[name]["choices"]["execution.stop_overshoot"], overshoot);
+    }
+    let (names, rows) = csv(&work.path().join("out/bounds.csv"));
+    assert_eq!(names, ["ts", "pessimistic", "base", "optimistic"]);
+    let (equity_names, equity) = csv(&work.path().join("out/equity.csv"));
+    assert_eq!(floats(&rows, &names, "base"), floats(&equity, &equity_names, "equity"));
+    for name in ["pessimistic", "base", "optimistic"] {
+        assert_eq!(floats(&rows, &names, name).last(), Some(&last(name)));
+    }
+    let files = json(&work.path().join("out/manifest.json"))["files"].clone();
+    assert!(files["bounds.csv"].is_string() && files["bounds.json"].is_string());
+
+    // Without the flag the run itself is the same, and there are no bounds.
+    run(work.path(), "alone", "--set execution.stop_overshoot=0.25 --set execution.bracket_policy=adaptive");
+    assert!(!work.path().join("alone/bounds.json").exists());
+    let read = |folder: &str| fs::read(work.path().join(folder).join("metrics.json")).unwrap();
+    assert!(read("out") == read("alone"));
+}
+
 #[test]
 fn windows_and_sets_decide_what_is_run() {
     let work = tempfile::tempdir().unwrap();

@@ -7,10 +7,11 @@ mod common;
 mod reference;
 
 use barloom::engine::api::{
-    AttachedLevels, FillFlags, OrderIntent, OrderStatus, PointValues, Side, SignalTile,
+    AttachedLevels, FillFlags, OrderIntent, OrderStatus, PointValues, Recorder, Side, SignalTile,
 };
 use barloom::engine::{RunOptions, run_account};
 use barloom::market::{Market, Tile};
+use barloom::reporting::{RunRecorder, check_invariants};
 use barloom::signals::SignalSource;
 use common::engine_run::Notes;
 use common::random_market::{RandomCase, Scope};
@@ -83,13 +84,16 @@ impl<'a> Masks<'a> {
 }
 
 /// The only place that calls the engine.
-fn engine_result(case: &RandomCase, tile_rows: usize) -> RefResult {
+fn run_engine<R: Recorder>(case: &RandomCase, tile_rows: usize, mut recorder: R) -> R {
     let mut source = Source { masks: Masks::of(case), current: None };
-    let mut notes = Notes::default();
     let options = RunOptions { tile_bars: tile_rows, on_tile: &mut |_| true };
-    run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut notes, options)
+    run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut recorder, options)
         .expect("not interrupted");
-    notes.0
+    recorder
+}
+
+fn engine_result(case: &RandomCase, tile_rows: usize) -> RefResult {
+    run_engine(case, tile_rows, Notes::default()).0
 }
 
 /// The masks as the engine's signal source: it remembers which bars were stepped last.
@@ -295,5 +299,16 @@ proptest! {
         for tile_rows in [1, 7, 64] {
             prop_assert_eq!(&format!("{:?}", engine_result(&case, tile_rows)), &whole, "tiles of {}", tile_rows);
         }
+    }
+
+    /// Semantics 4.9, by the checker of reporting, whatever is traded.
+    #[test]
+    fn recorded_runs_keep_the_invariants(seed: u64, symbols in 1_usize..=20, bars in 20_usize..=300) {
+        let case = RandomCase::within(Scope::WithMargin, seed, symbols, bars);
+        let capital = case.plan.initial_capital_usdt;
+        let recorder = RunRecorder::new(symbols, case.market.grid, case.run.clone(), capital);
+        let recorder = run_engine(&case, 64, recorder);
+        let found = check_invariants(&recorder, &case.market, case.plan.use_mark);
+        prop_assert!(found.is_empty(), "{found:#?}\n plan: {:#?}", case.plan);
     }
 }

@@ -99,7 +99,9 @@ fn both_levels_in_one_bar_follow_the_bracket_policy() {
         let orders = [long_with(98.5, 102.0)];
         assert_eq!(exits(&run_orders(bars.clone(), &plan, &orders))[0].1, FillReason::StopLoss);
         plan.execution.bracket_policy = BracketPolicy::Adaptive;
-        assert_eq!(exits(&run_orders(bars, &plan, &orders))[0].1, adaptive);
+        assert_eq!(exits(&run_orders(bars.clone(), &plan, &orders))[0].1, adaptive);
+        plan.execution.bracket_policy = BracketPolicy::Optimistic;
+        assert_eq!(exits(&run_orders(bars, &plan, &orders))[0].1, FillReason::TakeProfit);
     }
 }
 

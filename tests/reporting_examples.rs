@@ -80,6 +80,7 @@ fn round_trip_fill(before: f64, after: f64, realized_usdt: f64) -> Fill {
         qty: 1.0,
         price: 1.0,
         base_px: 1.0,
+        trigger_px: f64::NAN,
         liquidity: Liquidity::Taker,
         fee_usdt: 0.0,
         slippage_bps: 0.0,

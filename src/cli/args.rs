@@ -63,7 +63,7 @@ pub(super) enum Command {
     Features(FeaturesArgs),
     /// Run one backtest
     #[command(
-        after_help = "Example:\n  barloom run --config config/oracle_long.toml --data data/sample --out out/long"
+        after_help = "Examples:\n  barloom run --config config/oracle_long.toml --data data/sample --out out/long\n  barloom run --config config/ema_cross.toml --data data/sample --out out/bounds --bounds"
     )]
     Run(RunArgs),
     /// Run a parameter sweep; the same command again resumes it
@@ -253,6 +253,16 @@ pub(super) struct RunArgs {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
+    /// Run twice more, with what bars leave open at its worst and at its best
+    ///
+    /// A bar tells its extremes, not their order, nor how much traded at a price. Worst / best: stop or target first
+    /// where both were in reach, stops filled at the bar's extreme or at their level, limits that must be traded
+    /// through or touched, trails moved by finished bars or by the bar's good extreme first, funding at a boundary
+    /// charged when it costs or to who held before. Everything else is as configured. Each choice is worse or better
+    /// for one fill; over a run the accounts part ways, so the configured one may leave the two. Adds bounds.json and
+    /// the table bounds (ts, pessimistic, base, optimistic: equity at every close).
+    #[arg(long)]
+    pub(super) bounds: bool,
 }
 
 #[derive(Debug, Args)]

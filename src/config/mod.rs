@@ -9,6 +9,7 @@
 //! Read next: [`spec`] for the keys and their defaults, `judge` for how a value is judged, [`plan`] for the result.
 
 mod axes;
+pub mod bounds;
 mod fees;
 mod forms;
 mod judge;

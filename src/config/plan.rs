@@ -201,6 +201,9 @@ pub enum BracketPolicy {
     Pessimistic,
     /// The path O-H-L-C if `H−O ≤ O−L`, else O-L-H-C.
     Adaptive,
+    /// The take profit fills. No config says so: it is the upper bound of `run --bounds`.
+    #[serde(skip)]
+    Optimistic,
 }
 
 /// `execution.limit_rule`.

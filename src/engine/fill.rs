@@ -144,6 +144,7 @@ impl Account {
             qty,
             price: priced.price_px,
             base_px,
+            trigger_px: f64::NAN,
             liquidity,
             fee_usdt: fee,
             slippage_bps: priced.slippage_bps,

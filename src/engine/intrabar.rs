@@ -117,6 +117,7 @@ impl Account {
                 let target_first = match execution.bracket_policy {
                     BracketPolicy::Pessimistic => false,
                     BracketPolicy::Adaptive => ohlc.high_comes_first(rules) == (side == Side::Sell),
+                    BracketPolicy::Optimistic => true,
                 };
                 Some(if target && target_first {
                     Hit::TargetInside { contested: true }

@@ -80,7 +80,8 @@ impl EpisodeBook {
     pub fn fill(&mut self, fill: &Fill) -> Option<ClosedEpisode> {
         let open = &mut self.open[fill.symbol as usize];
         if fill.position_before == 0.0 {
-            *open = Episode::opened(fill.bar, fill.fee_usdt);
+            let funding_usdt = open.funding_usdt;
+            *open = Episode { funding_usdt, ..Episode::opened(fill.bar, fill.fee_usdt) };
             return None;
         }
         let closing_fee = closing_fee_usdt(fill);
@@ -96,12 +97,13 @@ impl EpisodeBook {
         let episode = std::mem::replace(open, next);
         Some(ClosedEpisode { symbol: fill.symbol, side, exit_bar: fill.bar, episode })
     }
-    /// Books funding to the open episode of its symbol.
+    /// Books funding to the open episode of its symbol. What settles after the fills of the very open that closed the
+    /// position (`funding.boundary = "pessimistic"`) is kept for the symbol's next episode, so that nothing is lost.
     #[inline]
     pub fn funding(&mut self, payment: &FundingPayment) {
         self.open[payment.symbol as usize].funding_usdt += payment.cash_usdt;
     }
-    /// Money of the episodes that are still open, by symbol id (zero where flat).
+    /// Money of the episodes that are still open, by symbol id; where flat, funding that waits for the next one.
     pub fn open_episodes(&self) -> &[Episode] {
         &self.open
     }

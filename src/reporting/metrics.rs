@@ -86,7 +86,7 @@ metrics! {
     TotalFees "total_fees" Usdt Lower "Maker and taker fees.";
     TotalFunding "total_funding" Usdt Higher "Funding, signed change of the wallet.";
     TotalSlippageCost "total_slippage_cost" Usdt Lower "Σ|price − base price|·quantity.";
-    TotalLiquidationFees "total_liquidation_fees" Usdt Lower "Liquidation clearance fees.";
+    TotalLiquidationFees "total_liquidation_fees" Usdt Lower "Liquidation clearance fees, apart from `total_fees`.";
     Fills "fills" Count Higher "Fills.";
     FinalEquity "final_equity" Usdt Higher "Equity at the last mark; 0 after ruin.";
     Wins "wins" Count Higher "Episodes with a net profit.";
@@ -105,6 +105,11 @@ metrics! {
     SortinoBars "sortino_bars" Ratio Higher "Annualised Sortino ratio of bar returns.";
     Days "days" Count Higher "Daily returns behind the headline ratios.";
     Bars "bars" Count Higher "Bars until the end, or until ruin.";
+    Liquidations "liquidations" Count Lower "Fills that a liquidation made.";
+    TotalInsurance "total_insurance" Usdt Lower "What the insurance fund paid in.";
+    TotalOvershootCost "total_overshoot_cost" Usdt Lower "Σ|base price − trigger|·quantity of stops and liquidations.";
+    GrossPnl "gross_pnl" Usdt Higher "Profit at trigger prices, before every cost.";
+    NetPnl "net_pnl" Usdt Higher "What is left of `gross_pnl` after all costs, funding and insurance.";
 }
 
 impl Metric {

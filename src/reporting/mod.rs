@@ -8,6 +8,7 @@
 //! Read next: [`trial`] for the streaming side, [`recorder`] and [`tables`] for a run, [`run_dir`] for the files,
 //! [`stats`] and [`overfit`] for the formulas.
 
+pub mod bounds;
 pub mod curve;
 pub mod episodes;
 pub mod files;
@@ -24,7 +25,9 @@ pub mod tables;
 pub mod text;
 pub mod trades;
 pub mod trial;
+pub mod waterfall;
 
+pub use bounds::{BoundedRun, Bounds};
 pub use invariants::check_invariants;
 pub use metrics::{Better, METRIC_NAMES, Metric, MetricUnit, Metrics, metric_index};
 pub use recorder::{Event, RunRecorder};
@@ -32,6 +35,7 @@ pub use run_dir::{RunReport, WrittenRun, write_run};
 pub use sink::TableSink;
 pub use table::{OutputFormat, Table};
 pub use tables::TableKind;
-pub use text::{equity_plot, metric_text, metrics_table, text_table};
+pub use text::{equity_plot, flags_table, metric_text, metrics_table, text_table, waterfall_table};
 pub use trades::{Trade, trades};
 pub use trial::{TrialStats, day_stamps};
+pub use waterfall::{CostSteps, FlagSums, Waterfall, flag_sums};

@@ -17,6 +17,19 @@ pub enum Event {
     Fill(Fill),
     /// A funding payment.
     Funding(FundingPayment),
+    /// A payment of the insurance fund.
+    Insurance(Insurance),
+}
+
+impl Event {
+    /// Bar in which it happened.
+    pub fn bar(&self) -> usize {
+        match self {
+            Self::Fill(fill) => fill.bar as usize,
+            Self::Funding(payment) => payment.bar as usize,
+            Self::Insurance(payment) => payment.bar as usize,
+        }
+    }
 }
 
 /// Marks of the bars of a run, one column per value.
@@ -34,6 +47,10 @@ pub struct MarkColumns {
     pub net_usdt: Vec<f64>,
     /// Symbols with a position.
     pub positions: Vec<u32>,
+    /// ΣIM, USDT; empty where margin is off.
+    pub initial_margin_usdt: Vec<f64>,
+    /// ΣMM, USDT; empty where margin is off.
+    pub maintenance_margin_usdt: Vec<f64>,
 }
 
 /// Everything that happened to one account over one run.
@@ -73,7 +90,7 @@ impl RunRecorder {
     pub fn initial_capital_usdt(&self) -> f64 {
         self.initial_usdt
     }
-    /// Fills and funding in the order they happened.
+    /// Fills, funding and insurance in the order they happened.
     pub fn events(&self) -> &[Event] {
         &self.events
     }
@@ -81,7 +98,14 @@ impl RunRecorder {
     pub fn fills(&self) -> impl Iterator<Item = &Fill> {
         self.events.iter().filter_map(|event| match event {
             Event::Fill(fill) => Some(fill),
-            Event::Funding(_) => None,
+            Event::Funding(_) | Event::Insurance(_) => None,
+        })
+    }
+    /// Bar in which the insurance fund paid: there the account was ruined.
+    pub fn insured_bar(&self) -> Option<usize> {
+        self.events.iter().find_map(|event| match event {
+            Event::Insurance(payment) => Some(payment.bar as usize),
+            Event::Fill(_) | Event::Funding(_) => None,
         })
     }
     /// Order ends in the order they happened.
@@ -112,6 +136,7 @@ impl Recorder for RunRecorder {
         self.stats.funding(payment);
     }
     fn insurance(&mut self, payment: &Insurance) {
+        self.events.push(Event::Insurance(*payment));
         self.stats.insurance(payment);
     }
     fn order_end(&mut self, end: &OrderEnd) {
@@ -127,6 +152,10 @@ impl Recorder for RunRecorder {
         marks.gross_usdt.extend_from_slice(&rows.gross_usdt[from..]);
         marks.net_usdt.extend_from_slice(&rows.net_usdt[from..]);
         marks.positions.extend_from_slice(&rows.positions[from..]);
+        // Empty where margin is off.
+        let of_run = |column| <[f64]>::get(column, from..).unwrap_or_default();
+        marks.initial_margin_usdt.extend_from_slice(of_run(rows.initial_margin_usdt));
+        marks.maintenance_margin_usdt.extend_from_slice(of_run(rows.maintenance_margin_usdt));
     }
     const WANTS_ORDERS: bool = true;
 }

@@ -8,11 +8,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::bounds::Bounds;
 use super::files::{create_folder, sync_folder, write_atomic};
 use super::metrics::Metrics;
 use super::recorder::RunRecorder;
 use super::table::OutputFormat;
 use super::tables::TableKind;
+use super::waterfall::run_details;
 use crate::error::Result;
 use crate::market::Market;
 
@@ -25,6 +27,10 @@ pub struct RunReport<'a> {
     pub recorder: &'a RunRecorder,
     /// The run's tag table.
     pub tags: &'a [String],
+    /// Positions were marked at the mark column where there is one (`general.mark_source`).
+    pub use_mark: bool,
+    /// The same run with ambiguous choices at their worst and at their best, where it was asked for.
+    pub bounds: Option<Bounds<'a>>,
     /// `output.format`.
     pub format: OutputFormat,
     /// `output.tables`.
@@ -46,6 +52,8 @@ pub struct RunReport<'a> {
 pub struct WrittenRun {
     /// The metrics.
     pub metrics: Metrics,
+    /// The contents of `metrics.json`: the metrics, flags, and the waterfall.
+    pub document: Value,
     /// Digest over the values of the equity and fills tables.
     pub result_digest: String,
 }
@@ -67,13 +75,22 @@ pub fn write_run(dir: impl AsRef<Path>, report: &RunReport<'_>) -> Result<Writte
         write(format!("{}.{}", table.name(), report.format.extension()), &bytes)?;
     }
     let metrics = report.recorder.metrics();
-    write("metrics.json".to_owned(), &pretty(&metrics.to_json()))?;
+    let mut document = metrics.to_json();
+    if let Value::Object(members) = &mut document {
+        members.append(&mut run_details(report.recorder, report.market, report.use_mark));
+    }
+    write("metrics.json".to_owned(), &pretty(&document))?;
+    if let Some(bounds) = &report.bounds {
+        let bytes = bounds.table().encode(report.format);
+        write(format!("bounds.{}", report.format.extension()), &bytes)?;
+        write("bounds.json".to_owned(), &pretty(&bounds.to_json()))?;
+    }
     write("config.resolved.json".to_owned(), &pretty(report.config))?;
     let result_digest = result_digest(report);
     let manifest = manifest(report, &result_digest, files);
     write_atomic(dir.join("manifest.json"), &pretty(&manifest))?;
     sync_folder(dir)?;
-    Ok(WrittenRun { metrics, result_digest })
+    Ok(WrittenRun { metrics, document, result_digest })
 }
 
 fn manifest(report: &RunReport<'_>, result_digest: &str, files: serde_json::Map<String, Value>) -> Value {

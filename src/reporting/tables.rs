@@ -1,14 +1,19 @@
 //! The tables of a run (contract 5), made from what a [`RunRecorder`] kept.
 //!
-//! Column names and their order are public API. Columns of features that this build does not have (margin, regimes,
-//! ranked universes) are null.
+//! Column names and their order are public API. A column that has no value is null: margin and regimes where they are
+//! off, and everything that divides by equity once there is none: `gross_exposure`, `net_exposure`, and `margin_ratio`,
+//! which is infinite when positions outlive the equity. Ranks and scores belong to ranked universes, which this build
+//! does not have.
+
+use std::sync::LazyLock;
 
 use super::curve::Curve;
 use super::episodes::reduces;
 use super::recorder::{Event, RunRecorder};
 use super::table::{Cells, Table};
 use super::trades::trades;
-use crate::events::{FillReason, Liquidity, NO_ORDER, NO_TAG, Side};
+use super::waterfall::slippage_usdt;
+use crate::events::{FillFlags, FillReason, Liquidity, NO_ORDER, NO_TAG, Regime, Side};
 use crate::market::Market;
 use crate::portfolio::Money;
 
@@ -79,8 +84,9 @@ fn equity(recorder: &RunRecorder) -> Table<'static> {
     let rows = marks.equity_usdt.len();
     let mut curve = Curve::new(recorder.initial_capital_usdt());
     let (mut drawdown, mut state) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
-    for &equity in &marks.equity_usdt {
-        curve.step(equity, 0.0, 0.0, 0);
+    let ruined_row = recorder.insured_bar().map_or(rows, |bar| bar.saturating_sub(first_bar));
+    for (row, &equity) in marks.equity_usdt.iter().enumerate() {
+        curve.step(if row < ruined_row { equity } else { 0.0 }, 0.0, 0.0, 0);
         drawdown.push(curve.drawdown());
         state.push(Some(if curve.ruined { "RUINED" } else { "NORMAL" }));
     }
@@ -88,7 +94,11 @@ fn equity(recorder: &RunRecorder) -> Table<'static> {
         let ratio = |(&value, &equity): (&f64, &f64)| if equity > 0.0 { value / equity } else { f64::NAN };
         Cells::Float(values.iter().zip(&marks.equity_usdt).map(ratio).collect())
     };
-    let missing = || Cells::Float(vec![f64::NAN; rows]);
+    // The margins of a run without margin are missing.
+    let padded = |values: &[f64]| if values.is_empty() { vec![f64::NAN; rows] } else { values.to_vec() };
+    let initial_margin = Cells::Float(padded(&marks.initial_margin_usdt));
+    let maintenance_margin = padded(&marks.maintenance_margin_usdt);
+    let margin_ratio = of_equity(&maintenance_margin);
     let stamps = (0..rows).map(|row| Some(recorder.grid().open_ms(first_bar + row)));
     Table::new()
         .with("ts", Cells::Time(stamps.collect()))
@@ -97,9 +107,9 @@ fn equity(recorder: &RunRecorder) -> Table<'static> {
         .with("equity", Cells::Float(marks.equity_usdt.clone()))
         .with("gross_exposure", of_equity(&marks.gross_usdt))
         .with("net_exposure", of_equity(&marks.net_usdt))
-        .with("initial_margin", missing())
-        .with("maintenance_margin", missing())
-        .with("margin_ratio", missing())
+        .with("initial_margin", initial_margin)
+        .with("maintenance_margin", Cells::Float(maintenance_margin))
+        .with("margin_ratio", margin_ratio)
         .with("drawdown", Cells::Float(drawdown))
         .with("positions", Cells::Int(marks.positions.iter().map(|&n| Some(i64::from(n))).collect()))
         .with("state", Cells::Text(state))
@@ -115,7 +125,11 @@ fn fills<'a>(recorder: &RunRecorder, market: &'a Market, tags: &'a [String]) -> 
         Liquidity::Maker => "maker",
         Liquidity::Taker => "taker",
     };
-    let flags = |reason: FillReason| if reason == FillReason::StopLossGap { Some("gapped") } else { None };
+    let regime = |regime: Regime| match regime {
+        Regime::Vacuum => "VACUUM",
+        Regime::Thin => "THIN",
+        Regime::Normal => "NORMAL",
+    };
     let order_id = |id: u32| (id != NO_ORDER).then_some(i64::from(id));
     Table::new()
         .with("fill_id", ids(fills.len()))
@@ -130,11 +144,11 @@ fn fills<'a>(recorder: &RunRecorder, market: &'a Market, tags: &'a [String]) -> 
         .with("liquidity", Cells::Text(fills.iter().map(|f| Some(liquidity(f.liquidity))).collect()))
         .with("fee", float(&|f| f.fee_usdt))
         .with("slippage_bps", float(&|f| f.slippage_bps))
-        .with("slippage_cost", float(&|f| (f.price - f.base_px).abs() * f.qty))
+        .with("slippage_cost", float(&|f| slippage_usdt(f)))
         .with("participation", float(&|f| f.participation))
-        .with("regime", Cells::Text(vec![None; fills.len()]))
+        .with("regime", Cells::Text(fills.iter().map(|f| f.regime.map(regime)).collect()))
         .with("reason", Cells::Text(fills.iter().map(|f| Some(f.reason.as_str())).collect()))
-        .with("flags", Cells::Text(fills.iter().map(|f| flags(f.reason)).collect()))
+        .with("flags", Cells::Text(fills.iter().map(|f| flag_names(f.flags)).collect()))
         .with("realized_pnl", float(&|f| f.realized_usdt))
         .with("position_after", float(&|f| f.position_after))
         .with("avg_entry_after", float(&|f| f.avg_entry_after))
@@ -177,6 +191,20 @@ fn trade_table<'a>(recorder: &RunRecorder, market: &'a Market, tags: &'a [String
         .with("tag", Cells::Text(trades.iter().map(|t| tag_text(tags, t.tag)).collect()))
 }
 
+/// Names of the flags that hold, joined by `|`; none without any.
+fn flag_names(flags: FillFlags) -> Option<&'static str> {
+    /// The text of every combination: the names are in the order of their bits.
+    static TEXTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let text = |bits: u16| {
+            let held = FillFlags::NAMES.into_iter().filter(|&(flag, _)| FillFlags(bits).has(flag));
+            held.map(|(_, name)| name).collect::<Vec<_>>().join("|")
+        };
+        (0..1 << FillFlags::NAMES.len()).map(text).collect()
+    });
+    let text = TEXTS[usize::from(flags.0)].as_str();
+    (!text.is_empty()).then_some(text)
+}
+
 /// One change of the wallet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LedgerLine {
@@ -184,17 +212,17 @@ pub struct LedgerLine {
     pub bar: usize,
     /// Symbol id; none for the deposit.
     pub symbol: Option<u32>,
-    /// `DEPOSIT`, `REALIZED_PNL`, `FEE` or `FUNDING`.
+    /// `DEPOSIT`, `REALIZED_PNL`, `FEE`, `FUNDING`, `LIQUIDATION_FEE` or `INSURANCE`.
     pub kind: &'static str,
     /// Signed change, USDT.
     pub amount_usdt: f64,
     /// Wallet after it, USDT.
     pub wallet_after_usdt: f64,
-    /// Fill id or number of the funding record.
+    /// Fill id or number of the funding record; of an insurance payment the fill that left the debt.
     pub reference: Option<u32>,
 }
 
-/// The ledger: the deposit, then a line per realised PnL, fee and funding payment, in event order.
+/// The ledger: the deposit, then a line per realised PnL, fee, funding and insurance payment, in event order.
 pub fn ledger_lines(recorder: &RunRecorder) -> Vec<LedgerLine> {
     let mut wallet = Money::default();
     let mut lines = Vec::with_capacity(1 + 2 * recorder.events().len());
@@ -213,13 +241,20 @@ pub fn ledger_lines(recorder: &RunRecorder) -> Vec<LedgerLine> {
                     book(bar, symbol, "REALIZED_PNL", fill.realized_usdt, Some(fill_id));
                 }
                 if fill.fee_usdt != 0.0 {
-                    book(bar, symbol, "FEE", -fill.fee_usdt, Some(fill_id));
+                    let liquidated = fill.reason == FillReason::Liquidation;
+                    let kind = if liquidated { "LIQUIDATION_FEE" } else { "FEE" };
+                    book(bar, symbol, kind, -fill.fee_usdt, Some(fill_id));
                 }
                 fill_id += 1;
             }
             Event::Funding(payment) => {
                 let (bar, symbol) = (payment.bar as usize, Some(payment.symbol));
                 book(bar, symbol, "FUNDING", payment.cash_usdt, Some(payment.record));
+            }
+            Event::Insurance(payment) => {
+                let (bar, symbol) = (payment.bar as usize, Some(payment.symbol));
+                let last_fill = u32::checked_sub(fill_id, 1);
+                book(bar, symbol, "INSURANCE", payment.amount_usdt, last_fill);
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Everything is returned as a `String`; printing is the caller's business.
 
 use super::metrics::{METRIC_NAMES, Metric, MetricUnit, Metrics};
+use super::recorder::RunRecorder;
+use super::waterfall::{CostSteps, flag_sums};
 
 /// Narrowest a column is cut to.
 const NARROWEST: usize = 4;
@@ -132,6 +134,39 @@ pub fn metrics_table(metrics: &Metrics) -> String {
         text.push('\n');
     }
     text
+}
+
+fn usdt_text(amount_usdt: f64) -> String {
+    metric_text(Metric::FinalEquity, Some(amount_usdt))
+}
+
+/// From gross to net: what each step took or gave, in USDT and in percent of the capital at the start. Steps after
+/// `gross` that moved nothing are left out.
+pub fn waterfall_table(steps: &CostSteps, initial_capital_usdt: f64, max_width: usize) -> String {
+    let share = |amount_usdt| metric_text(Metric::TotalReturn, Some(amount_usdt / initial_capital_usdt));
+    let shown = steps.signed().into_iter();
+    let shown = shown.filter(|&(name, amount)| amount != 0.0 || matches!(name, "gross" | "net"));
+    let rows: Vec<Vec<String>> =
+        shown.map(|(name, amount)| vec![name.to_owned(), usdt_text(amount), share(amount)]).collect();
+    text_table(&["where it went", "USDT", "of capital"], &rows, max_width)
+}
+
+/// Flags that some fill carries, how many, and their realised PnL minus fees. Empty when there is none.
+pub fn flags_table(recorder: &RunRecorder, max_width: usize) -> String {
+    let carried = flag_sums(recorder).into_iter().filter(|(_, sums)| sums.fills > 0);
+    let rows: Vec<Vec<String>> = carried
+        .map(|(name, sums)| {
+            vec![
+                name.to_owned(),
+                metric_text(Metric::Fills, Some(sums.fills as f64)),
+                usdt_text(sums.pnl_usdt),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    text_table(&["decided by", "fills", "realized - fees"], &rows, max_width)
 }
 
 /// A curve in block characters, `height` lines of at most `width` characters with the range on the left.

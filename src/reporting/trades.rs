@@ -27,7 +27,7 @@ pub struct Trade {
     pub exit_px: f64,
     /// Realised PnL before costs, USDT.
     pub gross_usdt: f64,
-    /// Fees, USDT.
+    /// Fees, those of liquidations included, USDT.
     pub fees_usdt: f64,
     /// Funding, USDT, signed.
     pub funding_usdt: f64,
@@ -119,6 +119,7 @@ pub fn trades(recorder: &RunRecorder, market: &Market) -> Vec<Trade> {
                 book.funding(payment);
                 continue;
             }
+            Event::Insurance(_) => continue,
             Event::Fill(fill) => fill,
         };
         let draft = &mut drafts[fill.symbol as usize];

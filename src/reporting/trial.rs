@@ -11,7 +11,8 @@ use super::episodes::EpisodeBook;
 use super::metrics::{Metric, Metrics};
 use super::overfit::{SharpeSample, min_track_record, probabilistic_sharpe};
 use super::stats::{self, DAY_MS, DAYS_PER_YEAR};
-use crate::events::{Fill, FundingPayment, Insurance, Liquidity, MarkRows, OrderEnd, Recorder};
+use super::waterfall::{CostSteps, overshoot_usdt, slippage_usdt};
+use crate::events::{Fill, FillReason, FundingPayment, Insurance, Liquidity, MarkRows, OrderEnd, Recorder};
 use crate::market::TimeGrid;
 use crate::portfolio::Money;
 
@@ -76,6 +77,26 @@ struct CashSums {
     funding: Money,
     slippage: Money,
     notional: Money,
+    overshoot: Money,
+    liquidations: u64,
+    liquidation_fees: Money,
+    insurance: Money,
+    /// Unrealised PnL at the last mark.
+    unrealized_usdt: f64,
+}
+
+impl CashSums {
+    fn waterfall(&self) -> CostSteps {
+        CostSteps {
+            price_pnl_usdt: self.realized.value() + self.unrealized_usdt,
+            fees_usdt: self.maker_fees.value() + self.taker_fees.value(),
+            slippage_usdt: self.slippage.value(),
+            overshoot_usdt: self.overshoot.value(),
+            funding_usdt: self.funding.value(),
+            liquidation_usdt: self.liquidation_fees.value(),
+            insurance_usdt: self.insurance.value(),
+        }
+    }
 }
 
 /// Streams one account into its metrics.
@@ -91,6 +112,8 @@ pub struct TrialStats {
     closes: DayCloses,
     next_close: usize,
     daily: Vec<f64>,
+    /// Bar in which the insurance fund paid: nothing is left from there on.
+    insured_bar: usize,
 }
 
 impl TrialStats {
@@ -109,6 +132,7 @@ impl TrialStats {
             closes,
             next_close: closes.first,
             daily: Vec::with_capacity(days),
+            insured_bar: usize::MAX,
         };
         stats.reset(initial_capital_usdt);
         stats
@@ -123,6 +147,7 @@ impl TrialStats {
         self.cash = CashSums::default();
         self.next_close = self.closes.first;
         self.daily.clear();
+        self.insured_bar = usize::MAX;
         if starts_at_midnight(&self.grid, &self.run) {
             self.daily.push(initial_capital_usdt);
         }
@@ -233,7 +258,13 @@ impl TrialStats {
         metrics.set(Metric::TotalTakerFees, taker);
         metrics.set(Metric::TotalFunding, cash.funding.value());
         metrics.set(Metric::TotalSlippageCost, cash.slippage.value());
-        metrics.set(Metric::TotalLiquidationFees, 0.0);
+        metrics.set(Metric::TotalOvershootCost, cash.overshoot.value());
+        metrics.set(Metric::Liquidations, cash.liquidations as f64);
+        metrics.set(Metric::TotalLiquidationFees, cash.liquidation_fees.value());
+        metrics.set(Metric::TotalInsurance, cash.insurance.value());
+        let waterfall = cash.waterfall();
+        metrics.set(Metric::GrossPnl, waterfall.gross_usdt());
+        metrics.set(Metric::NetPnl, waterfall.net_usdt());
         let mean_equity = self.curve.mean_equity_usdt().filter(|&mean| mean > 0.0);
         metrics.set(Metric::Turnover, mean_equity.map(|mean| cash.notional.value() / mean / self.years()));
     }
@@ -245,11 +276,19 @@ impl Recorder for TrialStats {
         let cash = &mut self.cash;
         cash.fills += 1;
         cash.realized.add(fill.realized_usdt);
-        match fill.liquidity {
-            Liquidity::Maker => cash.maker_fees.add(fill.fee_usdt),
-            Liquidity::Taker => cash.taker_fees.add(fill.fee_usdt),
+        if fill.reason == FillReason::Liquidation {
+            cash.liquidations += 1;
+            cash.liquidation_fees.add(fill.fee_usdt);
+        } else {
+            match fill.liquidity {
+                Liquidity::Maker => cash.maker_fees.add(fill.fee_usdt),
+                Liquidity::Taker => cash.taker_fees.add(fill.fee_usdt),
+            }
         }
-        cash.slippage.add((fill.price - fill.base_px).abs() * fill.qty);
+        cash.slippage.add(slippage_usdt(fill));
+        if !fill.trigger_px.is_nan() {
+            cash.overshoot.add(overshoot_usdt(fill));
+        }
         cash.notional.add(fill.qty * fill.price);
         if let Some(closed) = self.episodes.fill(fill) {
             let (trades, net) = (&mut self.trades, closed.episode.net_usdt());
@@ -269,7 +308,10 @@ impl Recorder for TrialStats {
         self.episodes.funding(payment);
     }
 
-    fn insurance(&mut self, _payment: &Insurance) {}
+    fn insurance(&mut self, payment: &Insurance) {
+        self.cash.insurance.add(payment.amount_usdt);
+        self.insured_bar = self.insured_bar.min(payment.bar as usize);
+    }
 
     fn order_end(&mut self, _end: &OrderEnd) {}
 
@@ -278,12 +320,21 @@ impl Recorder for TrialStats {
         let from = self.run.start.saturating_sub(rows.bar0).min(rows.equity_usdt.len());
         let equity = &rows.equity_usdt[from..];
         let bars_before = self.curve.bars();
+        if let Some(&last) = rows.unrealized_usdt.last() {
+            self.cash.unrealized_usdt = last;
+        }
+        // A wallet that was topped up to 0 is ruined, whatever a rounding error left in it.
+        let insured = self.insured_bar.saturating_sub(rows.bar0 + from).min(equity.len());
+        let to = from + insured;
         self.curve.step_rows(
-            equity,
-            &rows.gross_usdt[from..],
-            &rows.net_usdt[from..],
-            &rows.positions[from..],
+            &equity[..insured],
+            &rows.gross_usdt[from..to],
+            &rows.net_usdt[from..to],
+            &rows.positions[from..to],
         );
+        if insured < equity.len() {
+            self.curve.step(0.0, 0.0, 0.0, 0);
+        }
         let counted = (self.curve.bars() - bars_before) as usize;
         let live = if self.curve.ruined { counted.saturating_sub(1) } else { counted };
         let (first, end) = (rows.bar0 + from, rows.bar0 + rows.equity_usdt.len());

@@ -53,6 +53,7 @@ impl Engine<'_> {
                 let tp_is_first = match self.plan.execution.bracket_policy {
                     BracketPolicy::Pessimistic => false,
                     BracketPolicy::Adaptive => high_comes_first(prices) == (exit_side == Side::Sell),
+                    BracketPolicy::Optimistic => true,
                 };
                 Some((if tp_is_first { Bracket::TakeProfitIntrabar } else { Bracket::Stop(touch) }, true))
             }

@@ -98,15 +98,12 @@ impl Account {
             qty: signed_qty.abs(),
             price,
             base_px: price - 0.25 * signed_qty.signum(),
+            trigger_px: f64::NAN,
             liquidity: Liquidity::Taker,
             fee_usdt,
             slippage_bps: 1.0,
             participation: f64::NAN,
-            reason: if closes && after.abs() < q.abs() {
-                FillReason::MarketExit
-            } else {
-                FillReason::MarketEntry
-            },
+            reason: if closes && q * after >= 0.0 { FillReason::MarketExit } else { FillReason::MarketEntry },
             flags: FillFlags::default(),
             regime: None,
             realized_usdt,
