@@ -40,9 +40,8 @@ impl Ohlc {
 /// What happens first to a position in a bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Hit {
-    /// Its stop loss at this level (the open where that has passed it). `contested`: its take profit could be reached
-    /// too.
-    Stop { base_px: f64, level_px: f64, gapped: bool, contested: bool },
+    /// Its stop loss. `contested`: its take profit could be reached too.
+    Stop { base_px: f64, gapped: bool, contested: bool },
     /// Its take profit, which the open has already passed. `arrives`: it was set at this very open.
     TargetAtOpen { arrives: bool },
     /// Its take profit, inside the bar.
@@ -92,9 +91,9 @@ impl Account {
         let (side, _) = self.closing(lane);
         let rules = &bar.venue.rules[lane.symbol];
         let execution = &self.plan.execution;
-        let (stop, level_px) = self.stop_meets(bar, lane, side, ohlc);
+        let (stop, _) = self.stop_meets(bar, lane, side, ohlc);
         if let StopHit::Gap { base_px } = stop {
-            return Some(Hit::Stop { base_px, level_px: base_px, gapped: true, contested: false });
+            return Some(Hit::Stop { base_px, gapped: true, contested: false });
         }
         let target = self.levels.take_profit_px[lane.symbol];
         let touches = match execution.tp_kind {
@@ -122,7 +121,7 @@ impl Account {
                 Some(if target && target_first {
                     Hit::TargetInside { contested: true }
                 } else {
-                    Hit::Stop { base_px, level_px, gapped: false, contested: target }
+                    Hit::Stop { base_px, gapped: false, contested: target }
                 })
             }
             (_, true) => Some(Hit::TargetInside { contested: false }),
@@ -133,11 +132,12 @@ impl Account {
     pub(super) fn target_passed(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> bool {
         matches!(self.first_hit(bar, lane, ohlc), Some(Hit::TargetAtOpen { .. }))
     }
-    /// The price at which the stop fires inside this bar, where it does before anything else: liquidation asks.
+    /// The level at which this bar touches the position's stop: liquidation asks which lies nearer to the open.
     pub(super) fn stop_that_fires(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> Option<f64> {
-        match self.first_hit(bar, lane, ohlc)? {
-            Hit::Stop { level_px, .. } => Some(level_px),
-            Hit::TargetAtOpen { .. } | Hit::TargetInside { .. } => None,
+        let (side, _) = self.closing(lane);
+        match self.stop_meets(bar, lane, side, ohlc) {
+            (StopHit::No, _) => None,
+            (StopHit::Gap { .. } | StopHit::Through { .. }, level_px) => Some(level_px),
         }
     }
     /// Phase 3, first and second: carried stops, then carried targets, that the open has already passed. With
@@ -278,7 +278,7 @@ impl Account {
             capped: true,
         };
         match hit {
-            Hit::Stop { base_px, gapped, contested, .. } => {
+            Hit::Stop { base_px, gapped, contested } => {
                 let reason = if !self.levels.trails[lane.symbol].has_stop_loss {
                     FillReason::Trail
                 } else if lane.is_in(&self.opened) {
