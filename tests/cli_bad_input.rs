@@ -224,14 +224,12 @@ fn a_wrong_rule_gets_its_column_marked() {
 fn what_is_not_there_yet_is_refused_and_not_ignored() {
     let place = Place::new("csv");
     for (table, key, value) in [
-        ("margin", "liquidation", "true"),
-        ("margin", "guard", "true"),
         ("margin", "mode", "\"isolated\""),
         ("risk", "es_guard", "true"),
         ("risk", "kill_drawdown", "0.25"),
-        ("liquidity_regimes", "enabled", "true"),
         ("universe", "mode", "\"ranked\""),
-        ("execution", "participation_cap", "0.05"),
+        ("execution", "split_large", "true"),
+        ("slippage_costs", "vol_scaled", "true"),
         ("sizing", "method", "\"fixed_risk\""),
     ] {
         let text = format!("{CONFIG}[{table}]\n{key} = {value}\n");

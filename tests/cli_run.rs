@@ -22,6 +22,15 @@ fast = 6
 slow = 24
 [sizing]
 fraction = 0.2
+[execution]
+participation_cap = 0.0
+[funding]
+window_blocks_entries = false
+[margin]
+liquidation = false
+guard = false
+[liquidity_regimes]
+enabled = false
 "#;
 
 /// Tables and their columns as contract 5 has them.

@@ -25,6 +25,15 @@ slow = 50
 stop_atr = 2.0
 [sizing]
 fraction = 0.1
+[execution]
+participation_cap = 0.0
+[funding]
+window_blocks_entries = false
+[margin]
+liquidation = false
+guard = false
+[liquidity_regimes]
+enabled = false
 [sweep]
 constraint = "fast < slow"
 [sweep.grid]

@@ -126,7 +126,7 @@ fn every_key_of_the_schema_explains_itself() {
     }
     let schema = config::schema();
     assert_eq!(schema["type"], "object");
-    assert_eq!(schema["properties"]["margin"]["properties"]["liquidation"]["x-accepted-now"][0], false);
+    assert_eq!(schema["properties"]["risk"]["properties"]["es_guard"]["x-accepted-now"][0], false);
     let mut numbers = 0;
     walk("", &schema, &mut numbers);
     assert!(numbers > 50, "{numbers}");

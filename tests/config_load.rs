@@ -246,23 +246,10 @@ fn features_that_do_not_exist_are_refused() {
     for (key, found, expected) in [
         ("universe.mode", "\"ranked\"", "\"static\": the ranked universe is"),
         ("universe.rewarm_bars", "3", "0: waiting after a gap is"),
-        ("signals.trail_distance", "\"atr(14)\"", "\"\": the trailing stop is"),
-        ("execution.participation_cap", "0.05", "0.0: the participation cap is"),
-        ("execution.limit_rule", "\"touch_prob:0.5\"", "\"through\" or \"touch\": filling by chance is"),
         ("execution.trigger_source", "\"mark\"", "\"last\": the mark-price trigger is"),
-        ("execution.entry_beyond_stop", "\"reject\"", "\"fill_and_stop\": rejecting it is"),
         ("execution.split_large", "true", "false: splitting is"),
-        ("execution.stale_move", "0.1", "0.0: cancelling stale orders is"),
         ("slippage_costs.vol_scaled", "true", "false: scaling by volatility is"),
-        ("funding.missing", "\"last_rate\"", "\"none\": filling in missing funding is"),
-        ("funding.missing", "\"constant:0.0001\"", "\"none\": filling in missing funding is"),
-        ("funding.boundary", "\"pessimistic\"", "\"held_before\": another boundary is"),
-        ("funding.boundary", "\"include_open_fills\"", "\"held_before\": another boundary is"),
-        ("funding.window_blocks_entries", "true", "false: the funding window is"),
-        ("funding.close_before_bps", "5.0", "0.0: closing before funding is"),
         ("margin.mode", "\"isolated\"", "\"cross\": isolated margin is"),
-        ("margin.liquidation", "true", "false: liquidation is"),
-        ("margin.guard", "true", "false: the margin guard is"),
         (
             "sizing.method",
             "\"fixed_risk\"",
@@ -287,8 +274,6 @@ fn features_that_do_not_exist_are_refused() {
         ("risk.max_gross", "3.0", "0.0: the gross cap is"),
         ("risk.max_net", "3.0", "0.0: the net cap is"),
         ("risk.max_positions", "5", "0: the position cap is"),
-        ("risk.max_position_notional", "1000.0", "0.0: the position limit is"),
-        ("liquidity_regimes.enabled", "true", "false: the liquidity regime filter is"),
     ] {
         let (table, name) = key.rsplit_once('.').unwrap();
         let said = fault(&format!("[{table}]\n{name} = {found}\n"));
@@ -309,6 +294,14 @@ fn what_is_off_may_be_tuned_and_what_exists_may_be_chosen() {
         ("execution.sequencing", "stops_first_bar"),
         ("execution.limit_rule", "touch"),
         ("execution.trail_mode", "favourable_first"),
+        ("execution.limit_rule", "touch_prob:0.5"),
+        ("execution.entry_beyond_stop", "reject"),
+        ("execution.stale_move", "0.1"),
+        ("signals.trail_distance", "atr(14)"),
+        ("funding.missing", "constant:0.0001"),
+        ("funding.boundary", "pessimistic"),
+        ("funding.close_before_bps", "5.0"),
+        ("risk.max_position_notional", "1000"),
         ("slippage_costs.regime_mult_vacuum", "8"),
         ("funding.window_pre_minutes", "-1"),
         ("margin.max_leverage", "20"),
@@ -329,6 +322,52 @@ fn what_is_off_may_be_tuned_and_what_exists_may_be_chosen() {
         let loaded = set(&[(key, value)]).unwrap_or_else(|e| panic!("{key} = {value}: {e}"));
         loaded.spec.plan().unwrap();
     }
+}
+
+/// Everything the contract has on by default is on, and each of it goes off by its own key.
+#[test]
+fn guards_are_on_by_default_and_each_has_its_switch() {
+    let plan = |pairs: &[(&str, &str)]| set(pairs).unwrap().spec.plan().unwrap();
+    let default = plan(&[]);
+    assert_eq!(default.execution.participation_cap_frac, 0.05);
+    assert_eq!(default.funding.window_ms, Some((900_000, 0)));
+    let margin = default.margin.unwrap();
+    let guard = margin.guard.unwrap();
+    assert!(margin.liquidation && margin.max_leverage == 10.0 && margin.liq_fee_frac == 0.0125);
+    assert_eq!((guard.warn, guard.trim, guard.target), (0.8, 0.9, 0.5));
+    let regimes = default.liquidity;
+    assert!(regimes.enabled);
+    assert!(regimes.vacuum_blocks_entries && regimes.thin_size_mult == 0.5);
+    assert_eq!((default.fee_table.len(), default.max_position_notional_usdt), (0, 0.0));
+
+    assert_eq!(plan(&[("execution.participation_cap", "0")]).execution.participation_cap_frac, 0.0);
+    assert_eq!(plan(&[("funding.window_blocks_entries", "false")]).funding.window_ms, None);
+    assert_eq!(plan(&[("funding.window_pre_minutes", "-1")]).funding.window_ms, None);
+    assert!(plan(&[("margin.guard", "false")]).margin.unwrap().guard.is_none());
+    assert!(!plan(&[("margin.liquidation", "false")]).margin.unwrap().liquidation);
+    assert_eq!(plan(&[("margin.guard", "false"), ("margin.liquidation", "false")]).margin, None);
+    assert!(!plan(&[("liquidity_regimes.enabled", "false")]).liquidity.enabled);
+}
+
+/// A table of fees, from TOML, `--set` and in code.
+#[test]
+fn fees_by_date_reach_the_plan() {
+    let rows = r#"[{ from = 2023-01-01, maker_bps = 2, taker_bps = 4 }, { from = "2024-01-01 00:00:00Z", maker_bps = -0.5, taker_bps = 3 }]"#;
+    let from_file = toml(&format!("[general]\nfee_table = {rows}\n")).unwrap().spec;
+    assert_eq!(set(&[("general.fee_table", rows)]).unwrap().spec, from_file);
+    let table: Vec<_> = from_file.plan().unwrap().fee_table;
+    let table: Vec<_> = table.iter().map(|row| (row.from_ms, row.maker_frac, row.taker_frac)).collect();
+    assert_eq!(table, [(1_672_531_200_000, 2e-4, 4e-4), (1_704_067_200_000, -0.5e-4, 3e-4)]);
+    let mut swapped = from_file;
+    swapped.general.fee_table.swap(0, 1);
+    assert_eq!(
+        swapped.plan().unwrap_err().to_string(),
+        "`general.fee_table[1].from`: found \"2023-01-01\"; expected a time after 2024-01-01 00:00:00+00:00, that of the row before"
+    );
+    assert_eq!(
+        fault("[general]\nfee_table = [{ from = 2023-01-01, maker_bps = 2 }]\n"),
+        "`general.fee_table[0]`: found {\"from\":\"2023-01-01\",\"maker_bps\":2}; expected {from, maker_bps, taker_bps}, nothing else"
+    );
 }
 
 /// Table, then tier, then the plain fees; the discount is on all of them.
@@ -437,9 +476,9 @@ fn the_plan_of_a_spec_made_in_code_is_checked() {
         "`execution.stop_overshoot`: found nothing; expected a number from 0 to 1 (fraction)"
     );
     let mut spec = Spec::default();
-    spec.margin.liquidation = true;
+    spec.risk.es_guard = true;
     assert_eq!(
         spec.plan().unwrap_err().to_string(),
-        "`margin.liquidation`: found true; expected false: liquidation is not in this version yet"
+        "`risk.es_guard`: found true; expected false: the expected-shortfall guard is not in this version yet"
     );
 }

@@ -102,8 +102,8 @@ fn axes_that_are_none_are_refused() {
             "`sweep.grid.execution.entry_ttl_bars`: found 1.5; expected a whole number of at least 1 (bars)",
         ),
         (
-            "margin.liquidation = [false, true]",
-            "`sweep.grid.margin.liquidation`: found true; expected false: liquidation is not in this version yet",
+            "risk.es_guard = [false, true]",
+            "`sweep.grid.risk.es_guard`: found true; expected false: the expected-shortfall guard is not in this version yet",
         ),
         (
             "output.format = [\"csv\", \"arrow\"]",

@@ -27,6 +27,15 @@ notional = 10000.0
 [slippage_costs]
 a_bps = 3.0
 b_bps = 0.0
+[execution]
+participation_cap = 0.0
+[funding]
+window_blocks_entries = false
+[margin]
+liquidation = false
+guard = false
+[liquidity_regimes]
+enabled = false
 "#;
 
 fn long_data() -> Option<PathBuf> {

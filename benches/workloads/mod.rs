@@ -44,6 +44,11 @@ pub(crate) fn spec(fast: (u32, u32, u32), slow: (u32, u32, u32)) -> Spec {
     spec.signals.short_entry = "ema(close, fast) < ema(close, slow)".into();
     spec.signals.params =
         [("fast".to_owned(), f64::from(fast.0)), ("slow".to_owned(), f64::from(slow.0))].into();
+    // What is measured is plain next-open trading: every guard and cap is off.
+    spec.execution.participation_cap = 0.0;
+    spec.funding.window_blocks_entries = false;
+    (spec.margin.liquidation, spec.margin.guard) = (false, false);
+    spec.liquidity_regimes.enabled = false;
     spec.sizing.method = SizingMethod::FixedNotional;
     spec.sizing.notional = 20_000.0;
     spec.slippage_costs.a_bps = 2.0;

@@ -143,6 +143,8 @@ pub struct Account {
     pub(super) waiting_usdt: f64,
     /// Marks of a liquidation.
     pub(super) liquidation_marks: Vec<f64>,
+    /// The position that brought it about inside a bar, and its liquidation price.
+    pub(super) liquidation_trigger: Option<(usize, f64)>,
     /// Fee row in force; its rates are in the plan.
     fee_at: usize,
     /// What fills took of a bar's volume; empty where slippage does not depend on it.
@@ -244,6 +246,7 @@ impl Account {
             last_gross_usdt: 0.0,
             traded_usdt: 0.0,
             waiting_usdt: 0.0,
+            liquidation_trigger: None,
             liquidation_marks: vec![f64::NAN; if plan.margin.is_some() { symbols } else { 0 }],
             fee_at: 0,
             consumed: of_bar(plan.slippage.b_bps != 0.0),

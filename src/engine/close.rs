@@ -148,7 +148,15 @@ impl Account {
                 let (impact, reason, bound_px) = (Impact::Market, FillReason::EndOfRun, f64::NAN);
                 let flags = FillFlags::default()
                     .with(FillFlags::STALE_MARK, bar.px(bar.tile.close, lane.symbol).is_nan());
-                let close = TakerClose { base_px: base, impact, reason, flags, bound_px, capped: false };
+                let close = TakerClose {
+                    base_px: base,
+                    trigger_px: f64::NAN,
+                    impact,
+                    reason,
+                    flags,
+                    bound_px,
+                    capped: false,
+                };
                 self.close_taker(bar, lane, close, recorder);
             });
         }

@@ -28,6 +28,8 @@ pub(super) struct Execution {
     /// The same in base units.
     pub(super) qty: f64,
     pub(super) base_px: f64,
+    /// Trigger of a stop, liquidation price; `NaN`: none.
+    pub(super) trigger_px: f64,
     pub(super) priced: Priced,
     pub(super) liquidity: Liquidity,
     pub(super) reason: FillReason,
@@ -115,8 +117,19 @@ impl Account {
         rate: f64,
         recorder: &mut R,
     ) {
-        let Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin } =
-            execution;
+        let Execution {
+            lane,
+            side,
+            steps,
+            qty,
+            base_px,
+            trigger_px,
+            priced,
+            liquidity,
+            reason,
+            flags,
+            origin,
+        } = execution;
         let grid = bar.venue.rules[lane.symbol].step;
         let fee = qty * priced.price_px * rate;
         let s = side.sign();
@@ -144,7 +157,7 @@ impl Account {
             qty,
             price: priced.price_px,
             base_px,
-            trigger_px: f64::NAN,
+            trigger_px,
             liquidity,
             fee_usdt: fee,
             slippage_bps: priced.slippage_bps,
@@ -172,15 +185,26 @@ impl Account {
         close: TakerClose,
         recorder: &mut R,
     ) {
-        let TakerClose { base_px, impact, reason, flags, bound_px, capped } = close;
+        let TakerClose { base_px, trigger_px, impact, reason, flags, bound_px, capped } = close;
         let Some((side, steps, qty, flags)) = self.closing_leg(bar, lane, capped, flags) else { return };
         let mut priced = self.price_taker(bar, lane, side, base_px, qty, impact);
         if !bound_px.is_nan() {
             priced.price_px = bounded(priced.price_px, side, bound_px);
         }
         let (liquidity, origin) = (Liquidity::Taker, Origin::ENGINE);
-        let execution =
-            Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin };
+        let execution = Execution {
+            lane,
+            side,
+            steps,
+            qty,
+            base_px,
+            trigger_px,
+            priced,
+            liquidity,
+            reason,
+            flags,
+            origin,
+        };
         self.book_fill(bar, execution, recorder);
     }
     /// Side, steps and quantity that close a position, cut by the participation cap where that covers exits.
@@ -236,6 +260,8 @@ impl Account {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TakerClose {
     pub(super) base_px: f64,
+    /// Trigger of a stop; `NaN`: none.
+    pub(super) trigger_px: f64,
     pub(super) impact: Impact,
     pub(super) reason: FillReason,
     pub(super) flags: FillFlags,

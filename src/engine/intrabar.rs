@@ -40,8 +40,8 @@ impl Ohlc {
 /// What happens first to a position in a bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Hit {
-    /// Its stop loss. `contested`: its take profit could be reached too.
-    Stop { base_px: f64, gapped: bool, contested: bool },
+    /// Its stop loss at this level. `contested`: its take profit could be reached too.
+    Stop { base_px: f64, level_px: f64, gapped: bool, contested: bool },
     /// Its take profit, which the open has already passed. `arrives`: it was set at this very open.
     TargetAtOpen { arrives: bool },
     /// Its take profit, inside the bar.
@@ -91,9 +91,9 @@ impl Account {
         let (side, _) = self.closing(lane);
         let rules = &bar.venue.rules[lane.symbol];
         let execution = &self.plan.execution;
-        let (stop, _) = self.stop_meets(bar, lane, side, ohlc);
+        let (stop, level_px) = self.stop_meets(bar, lane, side, ohlc);
         if let StopHit::Gap { base_px } = stop {
-            return Some(Hit::Stop { base_px, gapped: true, contested: false });
+            return Some(Hit::Stop { base_px, level_px, gapped: true, contested: false });
         }
         let target = self.levels.take_profit_px[lane.symbol];
         let touches = match execution.tp_kind {
@@ -121,7 +121,7 @@ impl Account {
                 Some(if target && target_first {
                     Hit::TargetInside { contested: true }
                 } else {
-                    Hit::Stop { base_px, gapped: false, contested: target }
+                    Hit::Stop { base_px, level_px, gapped: false, contested: target }
                 })
             }
             (_, true) => Some(Hit::TargetInside { contested: false }),
@@ -253,7 +253,8 @@ impl Account {
             };
             let impact = Impact::Stop;
             let (flags, bound_px) = (FillFlags::STOP_RUN, f64::NAN);
-            let close = TakerClose { base_px, impact, reason, flags, bound_px, capped: true };
+            let trigger_px = stop_px;
+            let close = TakerClose { base_px, trigger_px, impact, reason, flags, bound_px, capped: true };
             self.close_taker(bar, lane, close, recorder);
         }
     }
@@ -271,6 +272,7 @@ impl Account {
         let none = FillFlags::default();
         let market = |base_px, reason, flags| TakerClose {
             base_px,
+            trigger_px: f64::NAN,
             impact: Impact::Market,
             reason,
             flags,
@@ -278,7 +280,7 @@ impl Account {
             capped: true,
         };
         match hit {
-            Hit::Stop { base_px, gapped, contested } => {
+            Hit::Stop { base_px, level_px, gapped, contested } => {
                 let reason = if !self.levels.trails[lane.symbol].has_stop_loss {
                     FillReason::Trail
                 } else if lane.is_in(&self.opened) {
@@ -292,7 +294,8 @@ impl Account {
                     .with(FillFlags::GAPPED, gapped)
                     .with(FillFlags::STOP_RUN, !gapped)
                     .with(FillFlags::STOP_AND_TARGET, contested);
-                let close = TakerClose { impact: Impact::Stop, ..market(base_px, reason, flags) };
+                let close = market(base_px, reason, flags);
+                let close = TakerClose { impact: Impact::Stop, trigger_px: level_px, ..close };
                 self.close_taker(bar, lane, close, recorder);
             }
             // A target that was marketable when it arrived: a limit order is never filled beyond its price.
@@ -333,8 +336,20 @@ impl Account {
         let Some((side, steps, qty, flags)) = self.closing_leg(bar, lane, true, flags) else { return };
         let priced = Priced { price_px, slippage_bps: 0.0, participation: f64::NAN };
         let (liquidity, origin) = (Liquidity::Maker, Origin::ENGINE);
-        let execution =
-            Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, flags, origin };
+        let (base_px, trigger_px) = (price_px, f64::NAN);
+        let execution = Execution {
+            lane,
+            side,
+            steps,
+            qty,
+            base_px,
+            trigger_px,
+            priced,
+            liquidity,
+            reason,
+            flags,
+            origin,
+        };
         self.book_fill(bar, execution, recorder);
     }
     /// Phase 5: water marks follow the bar from the first fill of an episode on, and trailing stops follow them; the

@@ -74,7 +74,8 @@ impl Account {
         }
         self.take_marks(bar, Moment::Open);
         self.liquidation_marks[symbol] = base_px;
-        self.liquidate(bar, Some(symbol), FillFlags::default().with(FillFlags::GAPPED, gapped), recorder);
+        let flags = FillFlags::default().with(FillFlags::GAPPED, gapped);
+        self.liquidate(bar, Some((symbol, liquidation_px)), flags, recorder);
     }
     fn take_marks(&mut self, bar: &Bar<'_>, moment: Moment) {
         let mut marks = std::mem::take(&mut self.liquidation_marks);
@@ -88,7 +89,7 @@ impl Account {
     fn liquidate<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
-        triggering: Option<usize>,
+        triggering: Option<(usize, f64)>,
         flags: FillFlags,
         recorder: &mut R,
     ) {
@@ -103,7 +104,8 @@ impl Account {
             LiqMode::LargestMm | LiqMode::All => 1.0,
             LiqMode::ProRata => self.liquidated_share(bar),
         };
-        let mut last = triggering;
+        let mut last = triggering.map(|(symbol, _)| symbol);
+        self.liquidation_trigger = triggering;
         self.liquidate_share(bar, share, plan.liq_mode == LiqMode::LargestMm, &mut last, flags, recorder);
         if plan.liq_mode == LiqMode::ProRata && self.liquidation_ratio(bar) >= 1.0 {
             self.liquidate_share(bar, 1.0, false, &mut last, flags, recorder);
@@ -173,6 +175,8 @@ impl Account {
         let (side, _) = self.closing(lane);
         let rules = &bar.venue.rules[lane.symbol];
         let base_px = self.liquidation_marks[lane.symbol];
+        let triggered = self.liquidation_trigger.filter(|(symbol, _)| *symbol == lane.symbol);
+        let trigger_px = triggered.map_or(f64::NAN, |(_, px)| px);
         let bps = self.plan.slippage.max_bps;
         let execution = &self.plan.execution;
         let (low, high) = (bar.px(bar.tile.low, lane.symbol), bar.px(bar.tile.high, lane.symbol));
@@ -182,8 +186,19 @@ impl Account {
         let priced = Priced { price_px, slippage_bps: bps, participation: f64::NAN };
         let qty = rules.step.value(steps);
         let (liquidity, reason, origin) = (Liquidity::Taker, FillReason::Liquidation, Origin::ENGINE);
-        let execution =
-            Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin };
+        let execution = Execution {
+            lane,
+            side,
+            steps,
+            qty,
+            base_px,
+            trigger_px,
+            priced,
+            liquidity,
+            reason,
+            flags,
+            origin,
+        };
         let fee_frac = self.liquidation_fee_frac(bar, lane.symbol);
         self.book_fill_at(bar, execution, fee_frac, recorder);
     }

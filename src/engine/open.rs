@@ -74,8 +74,20 @@ impl Account {
         let priced = Priced { price_px, slippage_bps: 0.0, participation: f64::NAN };
         let (liquidity, origin) = (Liquidity::Taker, Origin::ENGINE);
         let flags = FillFlags::default().with(FillFlags::STALE_MARK, bar.px(bar.tile.close, symbol).is_nan());
-        let execution =
-            Execution { lane, side, steps, qty, base_px: price_px, priced, liquidity, reason, flags, origin };
+        let (base_px, trigger_px) = (price_px, f64::NAN);
+        let execution = Execution {
+            lane,
+            side,
+            steps,
+            qty,
+            base_px,
+            trigger_px,
+            priced,
+            liquidity,
+            reason,
+            flags,
+            origin,
+        };
         self.book_fill(bar, execution, recorder);
     }
     /// Steps of the position that stand against an order on `side`.

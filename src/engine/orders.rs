@@ -15,6 +15,8 @@ use crate::portfolio::Lane;
 #[derive(Debug, Clone, Copy)]
 struct Act {
     base_px: f64,
+    /// Trigger of a stop order; `NaN`: none.
+    trigger_px: f64,
     /// Price as it stands and maker; `None`: slippage from the base, taker.
     maker: bool,
     impact: Impact,
@@ -31,6 +33,7 @@ impl Act {
     fn market(open_px: f64) -> Self {
         Self {
             base_px: open_px,
+            trigger_px: f64::NAN,
             maker: false,
             impact: Impact::Market,
             bound_px: f64::NAN,
@@ -80,6 +83,7 @@ impl Account {
             // What the participation cap leaves of it is a market order.
             self.orders.change(at, |order| order.stage = Stage::Market);
             act.impact = Impact::Stop;
+            act.trigger_px = self.orders.extra(order).price_px;
             act.reason = Some(FillReason::StopEntryGap);
             act.flags = FillFlags::GAPPED;
         }
@@ -167,7 +171,8 @@ impl Account {
                     let act = Act { flags: FillFlags::STOP_RUN, ..act };
                     if order.kind == OrderKind::Stop {
                         self.orders.change(at, |order| order.stage = Stage::Market);
-                        let act = Act { reason: Some(FillReason::StopEntry), ..act };
+                        let act =
+                            Act { reason: Some(FillReason::StopEntry), trigger_px: extra.price_px, ..act };
                         self.act(bar, at, &order, act, recorder);
                         continue;
                     }
@@ -245,9 +250,20 @@ impl Account {
         let origin = Origin { order_id: order.order_id, tag: order.tag };
         let began = self.book.steps[lane.symbol] == 0.0 || (closing_now > 0.0 && opening > 0.0);
         let flags = act.flags.with(FillFlags::VOLUME_CAPPED, left > 0.0);
-        let (side, base_px) = (order.side, act.base_px);
-        let execution =
-            Execution { lane, side, steps, qty, base_px, priced, liquidity, reason, flags, origin };
+        let (side, base_px, trigger_px) = (order.side, act.base_px, act.trigger_px);
+        let execution = Execution {
+            lane,
+            side,
+            steps,
+            qty,
+            base_px,
+            trigger_px,
+            priced,
+            liquidity,
+            reason,
+            flags,
+            origin,
+        };
         self.book_fill(bar, execution, recorder);
         if act.inside {
             self.changed_inside[lane.word] |= lane.bit;

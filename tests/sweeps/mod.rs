@@ -36,6 +36,15 @@ stop_atr = 2.0
 fraction = 0.1
 [slippage_costs]
 b_bps = 30.0
+[execution]
+participation_cap = 0.0
+[funding]
+window_blocks_entries = false
+[margin]
+liquidation = false
+guard = false
+[liquidity_regimes]
+enabled = false
 [sweep.grid]
 fast = [3, 5, 8, 11, 14]
 slow = [20, 30, 40, 60]

@@ -29,7 +29,7 @@ pub struct GeneralSpec {
     pub fee_tier: i32,
     /// Fees by date, oldest first: {from, maker_bps, taker_bps}. From its first date on the table holds, whatever
     /// tier and plain fees say; before it they do.
-    #[schemars(extend("x-semantics" = "3.1", "x-accepted-now" = [[]], "x-not-yet" = "the dated fee table is"))]
+    #[schemars(extend("x-semantics" = "3.1"))]
     pub fee_table: Vec<FeeRowSpec>,
     /// Fees paid in the exchange's coin: × 0.9, whether plain, of a tier or of the table; rebates stay.
     #[schemars(extend("x-semantics" = "3.1"))]
@@ -147,7 +147,7 @@ pub struct SignalsSpec {
     #[schemars(extend("x-semantics" = "contract 4"))]
     pub take_profit_distance: String,
     /// Numeric rule: distance of the trailing stop, USDT.
-    #[schemars(extend("x-semantics" = "contract 4", "x-accepted-now" = [""], "x-not-yet" = "the trailing stop is"))]
+    #[schemars(extend("x-semantics" = "contract 4"))]
     pub trail_distance: String,
     /// Numeric rule: weight of an entry, for `sizing.method = "signal_weight"`.
     #[schemars(extend("x-semantics" = "contract 4"))]

@@ -20,7 +20,7 @@ pub struct MarginSpec {
     #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1000.0, "x-unit" = "factor", "x-semantics" = "4.5"))]
     pub max_leverage: f64,
     /// Liquidate at maintenance margin.
-    #[schemars(extend("x-semantics" = "4.7", "x-accepted-now" = [false], "x-not-yet" = "liquidation is"))]
+    #[schemars(extend("x-semantics" = "4.7"))]
     pub liquidation: bool,
     /// When liquidation is checked.
     #[schemars(extend("x-semantics" = "4.7"))]
@@ -32,7 +32,7 @@ pub struct MarginSpec {
     #[schemars(extend("minimum" = 0.0, "maximum" = 1.0, "x-unit" = "fraction", "x-semantics" = "3.2"))]
     pub liq_fee_rate: f64,
     /// Block and trim on a high margin ratio.
-    #[schemars(extend("x-semantics" = "4.8", "x-accepted-now" = [false], "x-not-yet" = "the margin guard is"))]
+    #[schemars(extend("x-semantics" = "4.8"))]
     pub guard: bool,
     /// Margin ratio above which nothing opens.
     #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0, "x-unit" = "fraction", "x-semantics" = "4.8"))]
@@ -56,11 +56,11 @@ impl Default for MarginSpec {
         Self {
             mode: MarginMode::Cross,
             max_leverage: 10.0,
-            liquidation: false,
+            liquidation: true,
             liq_check: LiqCheck::OpenIntrabarClose,
             liq_mode: LiqMode::LargestMm,
             liq_fee_rate: 0.0125,
-            guard: false,
+            guard: true,
             mr_warn: 0.8,
             mr_trim: 0.9,
             mr_target: 0.5,
@@ -174,7 +174,7 @@ pub struct RiskSpec {
     #[schemars(extend("minimum" = 0, "x-unit" = "symbols", "x-semantics" = "5.5", "x-accepted-now" = [0], "x-not-yet" = "the position cap is"))]
     pub max_positions: u32,
     /// Largest notional of a symbol's position; 0: off. The last bracket's cap holds besides.
-    #[schemars(extend("minimum" = 0.0, "maximum" = 1e15, "x-unit" = "USDT", "x-semantics" = "2.10", "x-accepted-now" = [0.0], "x-not-yet" = "the position limit is"))]
+    #[schemars(extend("minimum" = 0.0, "maximum" = 1e15, "x-unit" = "USDT", "x-semantics" = "2.10"))]
     pub max_position_notional: f64,
     /// What a halt does to positions.
     #[schemars(extend("x-semantics" = "5.7"))]
@@ -221,7 +221,7 @@ impl Default for RiskSpec {
 #[serde(default, deny_unknown_fields)]
 pub struct LiquidityRegimesSpec {
     /// Derive a regime per bar.
-    #[schemars(extend("x-semantics" = "7", "x-accepted-now" = [false], "x-not-yet" = "the liquidity regime filter is"))]
+    #[schemars(extend("x-semantics" = "7"))]
     pub enabled: bool,
     /// Slots of the baseline; `none`: the median of the last week of bars.
     #[schemars(extend("x-semantics" = "7.1"))]
@@ -267,7 +267,7 @@ pub struct LiquidityRegimesSpec {
 impl Default for LiquidityRegimesSpec {
     fn default() -> Self {
         Self {
-            enabled: false,
+            enabled: true,
             seasonality: Seasonality::TimeOfWeek,
             profile: ProfileSpec::Median,
             profile_obs: 0,

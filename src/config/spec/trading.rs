@@ -20,7 +20,7 @@ pub struct ExecutionSpec {
     #[schemars(extend("minimum" = 1, "x-unit" = "bars", "x-semantics" = "2.9"))]
     pub entry_ttl_bars: u32,
     /// Largest share of a bar's volume that entries take; 0: off.
-    #[schemars(extend("minimum" = 0.0, "maximum" = 1.0, "x-unit" = "fraction", "x-semantics" = "2.9", "x-accepted-now" = [0.0], "x-not-yet" = "the participation cap is"))]
+    #[schemars(extend("minimum" = 0.0, "maximum" = 1.0, "x-unit" = "fraction", "x-semantics" = "2.9"))]
     pub participation_cap: f64,
     /// Orders under the participation cap.
     #[schemars(extend("x-semantics" = "2.9"))]
@@ -32,7 +32,7 @@ pub struct ExecutionSpec {
     #[schemars(extend("x-semantics" = "2.6"))]
     pub bracket_policy: BracketPolicy,
     /// An entry that opens beyond its own stop loss.
-    #[schemars(extend("x-semantics" = "2.12", "x-accepted-now" = ["fill_and_stop"], "x-not-yet" = "rejecting it is"))]
+    #[schemars(extend("x-semantics" = "2.12"))]
     pub entry_beyond_stop: EntryBeyondStop,
     /// When a trailing stop moves.
     #[schemars(extend("x-semantics" = "2.7"))]
@@ -44,7 +44,7 @@ pub struct ExecutionSpec {
     #[schemars(extend("x-semantics" = "2.4", "x-accepted-now" = ["last"], "x-not-yet" = "the mark-price trigger is"))]
     pub trigger_source: TriggerSource,
     /// When a resting limit order fills: `through`, `touch` or `touch_prob:p`.
-    #[schemars(with = "String", extend("pattern" = "^(through|touch|touch_prob:[0-9.eE+-]+)$", "x-semantics" = "2.5", "x-accepted-now" = ["through", "touch"], "x-not-yet" = "filling by chance is"))]
+    #[schemars(with = "String", extend("pattern" = "^(through|touch|touch_prob:[0-9.eE+-]+)$", "x-semantics" = "2.5"))]
     pub limit_rule: LimitRuleSpec,
     /// Take profits as limit or market orders.
     #[schemars(extend("x-semantics" = "2.6"))]
@@ -59,7 +59,7 @@ pub struct ExecutionSpec {
     #[schemars(extend("x-semantics" = "2.10", "x-accepted-now" = [false], "x-not-yet" = "splitting is"))]
     pub split_large: bool,
     /// Cancel a waiting order once price moved this far from its reference; 0: off.
-    #[schemars(extend("minimum" = 0.0, "x-unit" = "fraction", "x-semantics" = "2.9", "x-accepted-now" = [0.0], "x-not-yet" = "cancelling stale orders is"))]
+    #[schemars(extend("minimum" = 0.0, "x-unit" = "fraction", "x-semantics" = "2.9"))]
     pub stale_move: f64,
     /// Positions still open at the end.
     #[schemars(extend("x-semantics" = "1.8"))]
@@ -77,7 +77,7 @@ impl Default for ExecutionSpec {
         Self {
             sequencing: Sequencing::Phased,
             entry_ttl_bars: 1,
-            participation_cap: 0.0,
+            participation_cap: 0.05,
             cap_applies_to: CapAppliesTo::Entries,
             stop_overshoot: 0.0,
             bracket_policy: BracketPolicy::Pessimistic,
@@ -163,13 +163,13 @@ pub struct FundingSpec {
     #[schemars(extend("x-semantics" = "3.3"))]
     pub enabled: bool,
     /// A settlement without a record: `none`, `last_rate` or `constant:r`.
-    #[schemars(with = "String", extend("pattern" = "^(none|last_rate|constant:[0-9.eE+-]+)$", "x-semantics" = "3.3", "x-accepted-now" = ["none"], "x-not-yet" = "filling in missing funding is"))]
+    #[schemars(with = "String", extend("pattern" = "^(none|last_rate|constant:[0-9.eE+-]+)$", "x-semantics" = "3.3"))]
     pub missing: FundingMissing,
     /// Who pays when a fill happens at the settlement.
-    #[schemars(extend("x-semantics" = "3.3", "x-accepted-now" = ["held_before"], "x-not-yet" = "another boundary is"))]
+    #[schemars(extend("x-semantics" = "3.3"))]
     pub boundary: FundingBoundarySpec,
     /// No entries around a settlement.
-    #[schemars(extend("x-semantics" = "3.4", "x-accepted-now" = [false], "x-not-yet" = "the funding window is"))]
+    #[schemars(extend("x-semantics" = "3.4"))]
     pub window_blocks_entries: bool,
     /// Window before a settlement; negative: off.
     #[schemars(extend("minimum" = -1, "maximum" = 1440, "x-unit" = "minutes", "x-semantics" = "3.4"))]
@@ -178,7 +178,7 @@ pub struct FundingSpec {
     #[schemars(extend("minimum" = 0, "maximum" = 1440, "x-unit" = "minutes", "x-semantics" = "3.4"))]
     pub window_post_minutes: i32,
     /// Close before a settlement that costs more than this; 0: off.
-    #[schemars(extend("minimum" = 0.0, "x-unit" = "bps", "x-semantics" = "3.4", "x-accepted-now" = [0.0], "x-not-yet" = "closing before funding is"))]
+    #[schemars(extend("minimum" = 0.0, "x-unit" = "bps", "x-semantics" = "3.4"))]
     pub close_before_bps: f64,
 }
 
@@ -188,7 +188,7 @@ impl Default for FundingSpec {
             enabled: true,
             missing: FundingMissing::None,
             boundary: FundingBoundarySpec::HeldBefore,
-            window_blocks_entries: false,
+            window_blocks_entries: true,
             window_pre_minutes: 15,
             window_post_minutes: 0,
             close_before_bps: 0.0,
