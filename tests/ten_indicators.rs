@@ -12,8 +12,17 @@ use binary::{barloom, ends_with, json, parquet, sample};
 use serde_json::Value;
 
 const INDICATORS: [&str; 11] = [
-    "ema(", "avwap_week(", "supertrend_dir(", "adx(", "percentrank(", "rsi(", "mfi(", "macd_hist(", "bbands_mid(",
-    "atr(", "donchian_upper(",
+    "ema(",
+    "avwap_week(",
+    "supertrend_dir(",
+    "adx(",
+    "percentrank(",
+    "rsi(",
+    "mfi(",
+    "macd_hist(",
+    "bbands_mid(",
+    "atr(",
+    "donchian_upper(",
 ];
 
 fn config() -> PathBuf {
@@ -57,7 +66,10 @@ fn what_is_kept_changes_no_bit_and_is_written_down() {
     assert_eq!((&none["budget_mb"], &none["kept"]), (&Value::from(0), &Value::Array(Vec::new())));
     let entries = kept["kept"].as_array().unwrap();
     for part in ["tf(\"1h\"", "of(\"BTCUSDT\"", "percentrank(volume, 96)", "donchian_upper(48)"] {
-        assert!(entries.iter().any(|entry| entry["expr"].as_str().unwrap().contains(part)), "{part}: {entries:#?}");
+        assert!(
+            entries.iter().any(|entry| entry["expr"].as_str().unwrap().contains(part)),
+            "{part}: {entries:#?}"
+        );
     }
     let mb = |value: &Value| value.as_f64().unwrap();
     let used: f64 = entries.iter().map(|entry| mb(&entry["mb"])).sum();

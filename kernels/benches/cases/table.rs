@@ -289,8 +289,12 @@ pub const SEASON: Season = Season {
 };
 
 /// For ratios around 100.
-pub const BOUNDS: RegimeBounds =
-    RegimeBounds { vacuum_below: 98.0, thin_below: 100.0, hysteresis: 1.01, without_baseline: liquidity::THIN };
+pub const BOUNDS: RegimeBounds = RegimeBounds {
+    vacuum_below: 98.0,
+    thin_below: 100.0,
+    hysteresis: 1.01,
+    without_baseline: liquidity::THIN,
+};
 
 /// Every kernel, in the order of the modules.
 #[rustfmt::skip]

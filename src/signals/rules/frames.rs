@@ -33,7 +33,8 @@ pub(super) fn bar_ms(name: &str) -> Option<i64> {
 /// Name of a bar length in the longest unit it is a whole number of, the inverse of [`bar_ms`].
 pub(super) fn bar_name(ms: i64) -> String {
     let units = [(WEEK_MS, 'w'), (DAY_MS, 'd'), (60 * MINUTE_MS, 'h'), (MINUTE_MS, 'm')];
-    let (unit_ms, unit) = units.into_iter().find(|(unit_ms, _)| ms % unit_ms == 0).unwrap_or((MINUTE_MS, 'm'));
+    let (unit_ms, unit) =
+        units.into_iter().find(|(unit_ms, _)| ms % unit_ms == 0).unwrap_or((MINUTE_MS, 'm'));
     format!("{}{unit}", ms / unit_ms)
 }
 
