@@ -159,13 +159,10 @@ fn kernel(name: &str, parameters: &[f64]) -> Result<Kernel, String> {
     })
 }
 
-fn read_panel(path: &Path) -> Result<AlignedBuffer, String> {
+/// The input lies where the allocator puts it, as the columns of the other library do.
+fn read_panel(path: &Path) -> Result<Vec<f64>, String> {
     let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let values = bytes.as_chunks::<8>().0;
-    let mut panel = AlignedBuffer::new(values.len());
-    for (value, &bytes) in panel.iter_mut().zip(values) {
-        *value = f64::from_le_bytes(bytes);
-    }
+    let panel: Vec<f64> = bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b)).collect();
     Ok(panel)
 }
 
@@ -184,8 +181,8 @@ fn columns(arguments: &[String]) -> Result<(), String> {
     let kernel = kernel(name, &parameters)?;
     let dir = Path::new(dir);
     let panels = kernel.inputs.iter().map(|input| read_panel(&dir.join(format!("{input}.f64"))));
-    let panels = panels.collect::<Result<Vec<AlignedBuffer>, String>>()?;
-    let inputs: Vec<&[f64]> = panels.iter().map(|panel| &**panel).collect();
+    let panels = panels.collect::<Result<Vec<Vec<f64>>, String>>()?;
+    let inputs: Vec<&[f64]> = panels.iter().map(Vec::as_slice).collect();
     let mut state = AlignedBuffer::new((kernel.state_len)(lanes));
     match mode.as_str() {
         "values" => {
