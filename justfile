@@ -23,13 +23,11 @@ kernels *args:
 workloads *args:
     cargo run --release --example workloads {{ args }}
 
-# Rewrites the generated files, config/ and docs/indicators.md; look at the diff before committing it.
-
 # The kernels against TA-Lib: values, or with --speed what an element costs in each (needs Python and its package index).
 talib *args:
     tests/talib/run {{ args }}
 
-# Rewrites the generated files in config/; look at the diff before committing it.
+# Rewrites the generated files, config/ and docs/indicators.md; look at the diff before committing it.
 golden:
     UPDATE_GOLDEN=1 cargo test --test config_files --test indicator_docs
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use barloom_kernels::buffer::AlignedBuffer;
 use barloom_kernels::elementwise::hlc3;
 use barloom_kernels::rolling::{PercentileKind, Ties};
 use barloom_kernels::{bands, macd, momentum, moving, rolling, trend, volatility, volume};
@@ -24,7 +25,7 @@ const TILE_ROWS: usize = 256;
 /// Passes of a timing, after one that warms up.
 const PASSES: usize = 3;
 
-type Run = Box<dyn Fn(&[&[f64]], usize, &mut [f64], &mut [Vec<f64>])>;
+type Run = Box<dyn Fn(&[&[f64]], usize, &mut [f64], &mut [AlignedBuffer])>;
 
 struct Kernel {
     inputs: &'static [&'static str],
@@ -158,9 +159,11 @@ fn kernel(name: &str, parameters: &[f64]) -> Result<Kernel, String> {
     })
 }
 
+/// The input lies where the allocator puts it, as the columns of the other library do.
 fn read_panel(path: &Path) -> Result<Vec<f64>, String> {
     let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b)).collect())
+    let panel: Vec<f64> = bytes.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b)).collect();
+    Ok(panel)
 }
 
 fn write_panel(path: &Path, panel: &[f64]) -> Result<(), String> {
@@ -180,10 +183,10 @@ fn columns(arguments: &[String]) -> Result<(), String> {
     let panels = kernel.inputs.iter().map(|input| read_panel(&dir.join(format!("{input}.f64"))));
     let panels = panels.collect::<Result<Vec<Vec<f64>>, String>>()?;
     let inputs: Vec<&[f64]> = panels.iter().map(Vec::as_slice).collect();
-    let mut state = vec![0.0; (kernel.state_len)(lanes)];
+    let mut state = AlignedBuffer::new((kernel.state_len)(lanes));
     match mode.as_str() {
         "values" => {
-            let mut out = vec![vec![0.0; inputs[0].len()]; kernel.outputs];
+            let mut out = vec![AlignedBuffer::new(inputs[0].len()); kernel.outputs];
             (kernel.run)(&inputs, lanes, &mut state, &mut out);
             for (index, panel) in out.iter().enumerate() {
                 write_panel(&dir.join(format!("out{index}.f64")), panel)?;
@@ -191,7 +194,7 @@ fn columns(arguments: &[String]) -> Result<(), String> {
         }
         "time" => {
             // The state goes on from pass to pass: after the first one every row is past the warm-up.
-            let mut tile = vec![Vec::new(); kernel.outputs];
+            let mut tile = vec![AlignedBuffer::default(); kernel.outputs];
             for pass in 0..=PASSES {
                 let start = Instant::now();
                 run_in_tiles(&kernel, &inputs, lanes, &mut state, &mut tile);
@@ -206,13 +209,19 @@ fn columns(arguments: &[String]) -> Result<(), String> {
 }
 
 /// Runs a kernel as the engine does: a tile of rows per call, its outputs in buffers that the next tile uses again.
-fn run_in_tiles(kernel: &Kernel, inputs: &[&[f64]], lanes: usize, state: &mut [f64], tile: &mut [Vec<f64>]) {
+fn run_in_tiles(
+    kernel: &Kernel,
+    inputs: &[&[f64]],
+    lanes: usize,
+    state: &mut [f64],
+    tile: &mut [AlignedBuffer],
+) {
     let len = inputs[0].len();
     for from in (0..len).step_by(TILE_ROWS * lanes) {
         let to = (from + TILE_ROWS * lanes).min(len);
         let part: Vec<&[f64]> = inputs.iter().map(|x| &x[from..to]).collect();
         for out in tile.iter_mut() {
-            out.resize(to - from, 0.0);
+            out.resize(to - from);
         }
         (kernel.run)(&part, lanes, state, tile);
     }

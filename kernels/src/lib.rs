@@ -1,7 +1,7 @@
 //! Columnar, SIMD-vectorised trading kernels over `[bar][lane]` panels.
 //!
 //! Free functions over slices: inputs, then parameters, then state, then outputs. The caller owns every buffer. No
-//! I/O, no threads, no clock, no allocation. The same bits on SSE2, AVX2 and AVX-512: no fused multiply-add, no
+//! I/O, no threads, no clock, no allocation (but of [`buffer`], for who wants it). The same bits on SSE2, AVX2 and AVX-512: no fused multiply-add, no
 //! reordering, sums across lanes through one fixed tree ([`sum`]).
 //!
 //! # Conventions
@@ -22,6 +22,7 @@
 pub mod account;
 pub mod bands;
 pub mod bits;
+pub mod buffer;
 pub mod cross;
 pub mod cross_section;
 pub mod curve;

@@ -68,7 +68,7 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Run a parameter sweep; the same command again resumes it
     #[command(
-        after_help = "Example:\n  barloom sweep --config config/ema_cross.toml --data data/sample --out out/ema_cross"
+        after_help = "Example:\n  barloom sweep --config config/ema_cross.toml --data data/sample --out out/ema_cross\n  barloom sweep --config config/ten_indicators.toml --data data/sample --out out/ten --cache-mb 512"
     )]
     Sweep(SweepArgs),
     /// Print the JSON Schema of the config
@@ -276,7 +276,7 @@ pub(super) struct SweepArgs {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
-    /// Memory for costly indicators and masks that trials share, MB; changes no result
+    /// Memory for costly indicators and masks that trials share, MB (0: keep none); changes no result
     #[arg(long, value_name = "MB", default_value_t = 128)]
     pub(super) cache_mb: usize,
     /// One of N shards (not in this version)

@@ -11,7 +11,7 @@ use std::path::Path;
 pub const REQUIRED: [&str; 6] = ["Formula", "Shape", "Units", "Warm-up", "NaN", "Source"];
 const LABELS: [&str; 8] = ["Formula", "Shape", "Units", "Warm-up", "NaN", "Source", "Time", "State"];
 /// How kernels are written, not kernels.
-const NO_KERNELS: [&str; 2] = ["simd", "stream"];
+const NO_KERNELS: [&str; 3] = ["buffer", "simd", "stream"];
 
 pub struct Module {
     pub name: String,

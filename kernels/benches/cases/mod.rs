@@ -11,6 +11,8 @@ mod table;
 use std::hint::black_box;
 use std::ops::Range;
 
+use barloom_kernels::buffer::AlignedBuffer;
+
 pub use table::CASES;
 
 /// Period of everything that has one.
@@ -140,7 +142,7 @@ pub struct Market {
     pub rows: usize,
     pub words: usize,
     /// `[row][lane]`.
-    panels: [Vec<f64>; 6],
+    panels: [AlignedBuffer; 6],
     /// `[lane][row]`.
     series: [Vec<f64>; 6],
     /// Close above benchmark; high above 101.
@@ -182,14 +184,17 @@ impl Market {
                 before = close;
             }
         }
-        let panels: [Vec<f64>; 6] = std::array::from_fn(|column| {
-            let at = |i: usize| series[column][i % lanes * rows + i / lanes];
-            (0..lanes * rows).map(at).collect()
+        let panels: [AlignedBuffer; 6] = std::array::from_fn(|column| {
+            let mut panel = AlignedBuffer::new(lanes * rows);
+            for (i, value) in panel.iter_mut().enumerate() {
+                *value = series[column][i % lanes * rows + i / lanes];
+            }
+            panel
         });
         let words = lanes.div_ceil(64);
         let [high, close, benchmark] = [&panels[0], &panels[2], &panels[4]];
         let flags = [
-            close.iter().zip(benchmark).map(|(a, b)| a > b).collect::<Vec<bool>>(),
+            close.iter().zip(benchmark.iter()).map(|(a, b)| a > b).collect::<Vec<bool>>(),
             high.iter().map(|&high| high > 101.0).collect(),
         ];
         let masks = std::array::from_fn(|which| {
@@ -235,8 +240,8 @@ impl Market {
 pub struct Bench<'a> {
     case: &'a Case,
     market: &'a Market,
-    state: Vec<f64>,
-    out: Vec<Vec<f64>>,
+    state: AlignedBuffer,
+    out: Vec<AlignedBuffer>,
     mask: Vec<u64>,
     answer: Answer,
 }
@@ -249,8 +254,8 @@ impl<'a> Bench<'a> {
         let mut bench = Self {
             case,
             market,
-            state: vec![0.0; (case.state_len)(market.lanes)],
-            out: vec![vec![0.0; written]; case.writes],
+            state: AlignedBuffer::new((case.state_len)(market.lanes)),
+            out: vec![AlignedBuffer::new(written); case.writes],
             mask: vec![0; market.rows * market.words],
             answer: Answer {
                 out: vec![vec![0.0; written]; case.writes],

@@ -5,6 +5,7 @@
 #![allow(clippy::needless_range_loop, reason = "bar by bar, as one writes it")]
 
 use super::N;
+use super::table::{BOUNDS, SEASON};
 
 const NAN: f64 = f64::NAN;
 
@@ -540,6 +541,65 @@ pub fn zscore_xs(row: &[f64], out: &mut [f64]) {
     let (mean, deviation) = (mean_of(row), var_of(row).sqrt());
     for (out, x) in out.iter_mut().zip(row) {
         *out = (x - mean) / deviation;
+    }
+}
+
+/// Middle of a sorted copy.
+fn middle_of(w: &[f64]) -> f64 {
+    let mut sorted = w.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (sorted[(w.len() - 1) / 2] + sorted[w.len() / 2]) / 2.0
+}
+
+/// What usually trades at the hour; before an hour has been seen twice, what traded lately.
+pub fn seasonal_baseline(x: In<'_>, out: Out<'_, '_>) {
+    let mut seen = vec![Vec::new(); SEASON.slots];
+    for t in 0..x[0].len() {
+        let slot = &mut seen[t % SEASON.slots];
+        out[0][t] = if slot.len() >= SEASON.min_observations {
+            middle_of(&slot[slot.len().saturating_sub(N)..])
+        } else if t >= SEASON.fallback_min_bars {
+            middle_of(&x[0][t.saturating_sub(SEASON.fallback_bars)..t])
+        } else {
+            NAN
+        };
+        slot.push(x[0][t]);
+    }
+}
+
+pub fn activity_ratio(x: In<'_>, out: Out<'_, '_>) {
+    let (mut activity, mut usual) = (0.0, 0.0);
+    for t in 0..x[0].len() {
+        activity += x[0][t];
+        usual += x[1][t];
+        if t >= N {
+            activity -= x[0][t - N];
+            usual -= x[1][t - N];
+        }
+        out[0][t] = if t + 1 < N { NAN } else { activity / usual };
+    }
+}
+
+/// 0 vacuum, 1 thin, 2 normal; a bound is left for good only some way above it.
+pub fn regimes(x: In<'_>, out: Out<'_, '_>) {
+    let mut before = 2.0;
+    for t in 0..x[0].len() {
+        let mut vacuum_below = BOUNDS.vacuum_below;
+        let mut thin_below = BOUNDS.thin_below;
+        if before == 0.0 {
+            vacuum_below *= BOUNDS.hysteresis;
+        }
+        if before < 2.0 {
+            thin_below *= BOUNDS.hysteresis;
+        }
+        before = if x[1][t] < vacuum_below {
+            0.0
+        } else if x[1][t] < thin_below {
+            1.0
+        } else {
+            2.0
+        };
+        out[0][t] = before;
     }
 }
 

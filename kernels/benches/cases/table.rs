@@ -1,6 +1,7 @@
 //! The table. A line is a kernel.
 
 use barloom_kernels::curve::CurveState;
+use barloom_kernels::liquidity::{self, Profile, RegimeBounds, Season};
 use barloom_kernels::rolling::{PercentileKind, ReturnMean, Ties};
 use barloom_kernels::vwap::Swing;
 use barloom_kernels::{
@@ -278,6 +279,23 @@ fn row_sum_plain(m: &Market, answer: &mut Answer) {
     }
 }
 
+/// Days of hours.
+pub const SEASON: Season = Season {
+    slots: 24,
+    profile: Profile::Median { observations: N },
+    min_observations: 2,
+    fallback_bars: N,
+    fallback_min_bars: N / 2,
+};
+
+/// For ratios around 100.
+pub const BOUNDS: RegimeBounds = RegimeBounds {
+    vacuum_below: 98.0,
+    thin_below: 100.0,
+    hysteresis: 1.01,
+    without_baseline: liquidity::THIN,
+};
+
 /// Every kernel, in the order of the modules.
 #[rustfmt::skip]
 pub static CASES: &[Case] = &[
@@ -373,6 +391,14 @@ pub static CASES: &[Case] = &[
                 *out = if flag { 1.0 } else { 0.0 };
             }
         }),
+    panels!("liquidity::seasonal_baseline", Sort, &[Volume], 1, |l| liquidity::seasonal_baseline_state_len(l, &SEASON), |c| {
+        let first_slot = c.rows.start % SEASON.slots;
+        liquidity::seasonal_baseline(c.x[0], c.lanes, first_slot, &SEASON, c.state, c.out[0]);
+    }, plain::seasonal_baseline),
+    panels!("liquidity::activity_ratio", Running, &[Volume, Benchmark], 1, |l| liquidity::activity_ratio_state_len(l, N),
+        |c| liquidity::activity_ratio(c.x[0], c.x[1], c.lanes, N, c.state, c.out[0]), plain::activity_ratio),
+    panels!("liquidity::regimes", Running, &[Volume, Benchmark], 1, |l| liquidity::regimes_state_len(l),
+        |c| liquidity::regimes(c.x[0], c.x[1], c.lanes, &BOUNDS, c.state, c.out[0]), plain::regimes),
     panels!("macd::macd", Running, &[Close], 3, |l| macd::macd_state_len(l, 12, 26, 9), |c| {
         let [line, signal, histogram] = c.out else { unreachable!() };
         macd::macd(c.x[0], c.lanes, 12, 26, 9, c.state, line, signal, histogram);

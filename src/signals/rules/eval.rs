@@ -7,6 +7,8 @@
 use std::mem;
 use std::sync::Arc;
 
+use barloom_kernels::buffer::AlignedBuffer;
+
 use super::cache::RuleCache;
 use super::columns::FundingRates;
 use super::frames::FrameRun;
@@ -24,9 +26,9 @@ const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 8..=64;
 pub(super) struct Evaluator {
     nodes: Arc<[Op]>,
     plan: Arc<Plan>,
-    numbers: Vec<Vec<f64>>,
+    numbers: Vec<AlignedBuffer>,
     masks: Vec<Vec<u64>>,
-    state: Vec<f64>,
+    state: AlignedBuffer,
     state_words: Vec<u64>,
     funding: FundingRates,
     /// Runs of the graphs of longer bars, as the graph numbers them.
@@ -65,9 +67,9 @@ impl Evaluator {
         let row_bytes = plan.block_numbers * lanes * size_of::<f64>();
         let rows = BLOCK_BYTES.checked_div(row_bytes).unwrap_or(*BLOCK_ROWS.end());
         Self {
-            numbers: vec![Vec::new(); plan.numbers],
+            numbers: vec![AlignedBuffer::default(); plan.numbers],
             masks: vec![Vec::new(); plan.masks],
-            state: vec![0.0; plan.state_len],
+            state: AlignedBuffer::new(plan.state_len),
             state_words: vec![0; plan.state_words],
             funding: FundingRates::default(),
             frames,
@@ -179,7 +181,7 @@ impl Evaluator {
     }
 
     /// Exchanges the whole buffer of a wanted node, so that it can be read elsewhere between two tiles.
-    pub(super) fn swap_panel(&mut self, node: NodeId, other: &mut Vec<f64>) {
+    pub(super) fn swap_panel(&mut self, node: NodeId, other: &mut AlignedBuffer) {
         if let Place::Wide(slot) = self.plan.places[node.index()] {
             mem::swap(&mut self.numbers[slot], other);
         }
@@ -202,7 +204,7 @@ impl Evaluator {
                 buffer.resize(buffer.len().max(rows * self.words), 0);
             } else {
                 let buffer = &mut self.numbers[slot];
-                buffer.resize(buffer.len().max(rows * self.lanes * op.outputs()), 0.0);
+                buffer.resize(buffer.len().max(rows * self.lanes * op.outputs()));
                 if let Op::Const(bits) = op {
                     buffer.fill(f64::from_bits(*bits));
                 }

@@ -30,6 +30,14 @@ pub(super) fn bar_ms(name: &str) -> Option<i64> {
     (DAY_MS % ms == 0 || ms == WEEK_MS).then_some(ms)
 }
 
+/// Name of a bar length in the longest unit it is a whole number of, the inverse of [`bar_ms`].
+pub(super) fn bar_name(ms: i64) -> String {
+    let units = [(WEEK_MS, 'w'), (DAY_MS, 'd'), (60 * MINUTE_MS, 'h'), (MINUTE_MS, 'm')];
+    let (unit_ms, unit) =
+        units.into_iter().find(|(unit_ms, _)| ms % unit_ms == 0).unwrap_or((MINUTE_MS, 'm'));
+    format!("{}{unit}", ms / unit_ms)
+}
+
 /// Start of the longer bar that `ms` lies in.
 fn floor(ms: i64, step_ms: i64) -> i64 {
     // The epoch began on a Thursday, three days after a Monday; shorter bars divide the three days.
@@ -238,6 +246,9 @@ mod tests {
     #[test]
     fn bars_have_the_names_people_write() {
         assert_eq!(bar_ms("30m"), Some(1_800_000));
+        for name in ["1m", "45m", "90m", "1h", "4h", "1d", "1w"] {
+            assert_eq!(bar_ms(name).map(bar_name).as_deref(), Some(name));
+        }
         assert_eq!(bar_ms("1h"), Some(3_600_000));
         assert_eq!(bar_ms("1w"), Some(604_800_000));
         for none in ["", "h", "0h", "7m", "5h", "2w", "2d", "1M", "-1h", "é"] {

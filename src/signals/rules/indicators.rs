@@ -22,7 +22,8 @@ pub(super) struct Indicator {
     pub(super) outputs: usize,
     /// `f64` of state for a number of lanes and the parameters.
     pub(super) state_len: fn(usize, Params<'_>) -> usize,
-    /// About what it takes, ns per symbol-bar over all its outputs, with windows of 14 to 50 bars.
+    /// About what it takes, ns per symbol-bar over all its outputs: the column DRAM of the kernels' table in
+    /// docs/performance.md, with windows of 20 bars. An order of magnitude is all that is made of it.
     pub(super) ns: f64,
     /// Runs it over the rows of the call.
     pub(super) step: fn(Call<'_>),
@@ -75,20 +76,20 @@ macro_rules! of_series {
 }
 
 of_series! {
-    SMA = moving::sma, moving::sma_state_len, 1.0;
-    EMA = moving::ema, moving::ema_state_len, 0.5;
-    WMA = moving::wma, moving::wma_state_len, 1.5;
-    RMA = moving::rma, moving::rma_state_len, 0.5;
-    EWM = moving::ewm, moving::ewm_state_len, 0.5;
-    RSI = momentum::rsi, momentum::rsi_state_len, 1.0;
-    ROC = momentum::roc, momentum::roc_state_len, 1.0;
-    STDDEV = rolling::stddev, rolling::var_state_len, 2.0;
-    VAR = rolling::var, rolling::var_state_len, 2.0;
-    ZSCORE = rolling::zscore, rolling::var_state_len, 2.0;
-    MEDIAN = rolling::median, rolling::percentile_state_len, 30.0;
-    ROLLING_MIN = rolling::min, rolling::min_state_len, 1.5;
-    ROLLING_MAX = rolling::max, rolling::max_state_len, 1.5;
-    ROLLING_SUM = rolling::sum, rolling::sum_state_len, 1.0;
+    SMA = moving::sma, moving::sma_state_len, 1.7;
+    EMA = moving::ema, moving::ema_state_len, 1.0;
+    WMA = moving::wma, moving::wma_state_len, 2.7;
+    RMA = moving::rma, moving::rma_state_len, 0.8;
+    EWM = moving::ewm, moving::ewm_state_len, 0.7;
+    RSI = momentum::rsi, momentum::rsi_state_len, 1.1;
+    ROC = momentum::roc, momentum::roc_state_len, 1.4;
+    STDDEV = rolling::stddev, rolling::var_state_len, 3.4;
+    VAR = rolling::var, rolling::var_state_len, 3.3;
+    ZSCORE = rolling::zscore, rolling::var_state_len, 4.0;
+    MEDIAN = rolling::median, rolling::percentile_state_len, 38.3;
+    ROLLING_MIN = rolling::min, rolling::min_state_len, 2.5;
+    ROLLING_MAX = rolling::max, rolling::max_state_len, 2.5;
+    ROLLING_SUM = rolling::sum, rolling::sum_state_len, 2.0;
 }
 
 /// Indicators of high, low and close and one window.
@@ -108,9 +109,9 @@ macro_rules! of_bars {
 }
 
 of_bars! {
-    ATR = volatility::atr, volatility::atr_state_len, 1.0;
-    NATR = volatility::natr, volatility::atr_state_len, 1.0;
-    CCI = momentum::cci, momentum::cci_state_len, 10.0;
+    ATR = volatility::atr, volatility::atr_state_len, 2.8;
+    NATR = volatility::natr, volatility::atr_state_len, 2.8;
+    CCI = momentum::cci, momentum::cci_state_len, 8.0;
 }
 
 /// Everything else: outputs, state and call as written.
@@ -127,80 +128,80 @@ macro_rules! indicators {
 }
 
 indicators! {
-    TRANGE: 1, 0.7 = |lanes, _p| volatility::trange_state_len(lanes), |c| {
+    TRANGE: 1, 2.9 = |lanes, _p| volatility::trange_state_len(lanes), |c| {
         volatility::trange(c.inputs[0], c.inputs[1], c.inputs[2], c.lanes, c.state, c.out)
     };
-    PERCENTRANK: 1, 10.0 = |lanes, p| rolling::percentrank_state_len(lanes, p.n(0)), |c| {
+    PERCENTRANK: 1, 4.3 = |lanes, p| rolling::percentrank_state_len(lanes, p.n(0)), |c| {
         rolling::percentrank(c.inputs[0], c.lanes, c.params.n(0), Ties::Below, c.state, c.out)
     };
-    PERCENTILE: 1, 30.0 = |lanes, p| rolling::percentile_state_len(lanes, p.n(0)), |c| {
+    PERCENTILE: 1, 37.8 = |lanes, p| rolling::percentile_state_len(lanes, p.n(0)), |c| {
         let (n, percent) = (c.params.n(0), c.params.number(1));
         rolling::percentile(c.inputs[0], c.lanes, n, percent, PercentileKind::NearestRank, c.state, c.out)
     };
-    REALIZED_VOL: 1, 8.0 = |lanes, p| rolling::realized_vol_state_len(lanes, p.n(0)), |c| {
+    REALIZED_VOL: 1, 12.5 = |lanes, p| rolling::realized_vol_state_len(lanes, p.n(0)), |c| {
         let per_year = (365 * DAY_MS) as f64 / c.step_ms as f64;
         rolling::realized_vol(c.inputs[0], c.lanes, c.params.n(0), per_year, ReturnMean::Zero, c.state, c.out)
     };
-    CORREL: 1, 5.0 = |lanes, p| rolling::correl_state_len(lanes, p.n(0)), |c| {
+    CORREL: 1, 5.8 = |lanes, p| rolling::correl_state_len(lanes, p.n(0)), |c| {
         rolling::correl(c.inputs[0], c.inputs[1], c.lanes, c.params.n(0), c.state, c.out)
     };
-    BETA: 1, 5.0 = |lanes, p| rolling::beta_state_len(lanes, p.n(0)), |c| {
+    BETA: 1, 5.3 = |lanes, p| rolling::beta_state_len(lanes, p.n(0)), |c| {
         rolling::beta(c.inputs[0], c.inputs[1], c.lanes, c.params.n(0), c.state, c.out)
     };
-    MFI: 1, 3.0 = |lanes, p| momentum::mfi_state_len(lanes, p.n(0)), |c| {
+    MFI: 1, 5.1 = |lanes, p| momentum::mfi_state_len(lanes, p.n(0)), |c| {
         let [high, low, close, volume] = c.inputs;
         momentum::mfi(high, low, close, volume, c.lanes, c.params.n(0), c.state, c.out)
     };
-    OBV: 1, 0.7 = |lanes, _p| volume::obv_state_len(lanes), |c| {
+    OBV: 1, 2.4 = |lanes, _p| volume::obv_state_len(lanes), |c| {
         volume::obv(c.inputs[0], c.inputs[1], c.lanes, c.state, c.out)
     };
-    VWAP: 1, 2.0 = |lanes, p| vwap::vwap_state_len(lanes, p.n(0)), |c| {
+    VWAP: 1, 3.5 = |lanes, p| vwap::vwap_state_len(lanes, p.n(0)), |c| {
         vwap::vwap(c.inputs[0], c.inputs[1], c.lanes, c.params.n(0), c.state, c.out)
     };
-    RANK_XS: 1, 20.0 = |_lanes, _p| 0, |c| cross_section::rank_xs(c.inputs[0], c.lanes, c.out);
-    ZSCORE_XS: 1, 3.0 = |_lanes, _p| 0, |c| cross_section::zscore_xs(c.inputs[0], c.lanes, c.out);
-    MEAN_XS: 1, 1.0 = |_lanes, _p| 0, |c| cross_section::mean_xs(c.inputs[0], c.lanes, c.out);
-    MACD: 3, 1.5 = |lanes, p| macd::macd_state_len(lanes, p.n(0), p.n(1), p.n(2)), |c| {
+    RANK_XS: 1, 19.4 = |_lanes, _p| 0, |c| cross_section::rank_xs(c.inputs[0], c.lanes, c.out);
+    ZSCORE_XS: 1, 2.5 = |_lanes, _p| 0, |c| cross_section::zscore_xs(c.inputs[0], c.lanes, c.out);
+    MEAN_XS: 1, 2.4 = |_lanes, _p| 0, |c| cross_section::mean_xs(c.inputs[0], c.lanes, c.out);
+    MACD: 3, 2.9 = |lanes, p| macd::macd_state_len(lanes, p.n(0), p.n(1), p.n(2)), |c| {
         let ([line, signal, histogram], p) = (panels(c.out), c.params);
         macd::macd(c.inputs[0], c.lanes, p.n(0), p.n(1), p.n(2), c.state, line, signal, histogram)
     };
-    BBANDS: 3, 2.5 = |lanes, p| bands::bbands_state_len(lanes, p.n(0)), |c| {
+    BBANDS: 3, 3.2 = |lanes, p| bands::bbands_state_len(lanes, p.n(0)), |c| {
         let ([upper, mid, lower], p) = (panels(c.out), c.params);
         bands::bbands(c.inputs[0], c.lanes, p.n(0), p.number(1), c.state, upper, mid, lower)
     };
-    DONCHIAN: 3, 3.0 = |lanes, p| bands::donchian_state_len(lanes, p.n(0)), |c| {
+    DONCHIAN: 3, 5.5 = |lanes, p| bands::donchian_state_len(lanes, p.n(0)), |c| {
         let ([upper, mid, lower], p) = (panels(c.out), c.params);
         bands::donchian(c.inputs[0], c.inputs[1], c.lanes, p.n(0), c.state, upper, mid, lower)
     };
-    KELTNER: 3, 2.0 = |lanes, p| bands::keltner_state_len(lanes, p.n(0), p.n(1)), |c| {
+    KELTNER: 3, 4.4 = |lanes, p| bands::keltner_state_len(lanes, p.n(0), p.n(1)), |c| {
         let ([upper, mid, lower], p) = (panels(c.out), c.params);
         let [high, low, close, source] = c.inputs;
         let k = p.number(2);
         bands::keltner(high, low, close, source, c.lanes, p.n(0), p.n(1), k, c.state, upper, mid, lower)
     };
-    STOCH: 2, 5.0 = |lanes, p| momentum::stoch_state_len(lanes, p.n(0), p.n(1), p.n(2)), |c| {
+    STOCH: 2, 6.8 = |lanes, p| momentum::stoch_state_len(lanes, p.n(0), p.n(1), p.n(2)), |c| {
         let ([k, d], p) = (panels(c.out), c.params);
         let [high, low, close, _] = c.inputs;
         momentum::stoch(high, low, close, c.lanes, p.n(0), p.n(1), p.n(2), c.state, k, d)
     };
-    DIRECTIONAL: 4, 3.0 = |lanes, p| trend::directional_state_len(lanes, p.n(0)), |c| {
+    DIRECTIONAL: 4, 5.9 = |lanes, p| trend::directional_state_len(lanes, p.n(0)), |c| {
         let [plus_di, minus_di, dx, adx] = panels(c.out);
         let [high, low, close, _] = c.inputs;
         trend::directional(high, low, close, c.lanes, c.params.n(0), c.state, plus_di, minus_di, dx, adx)
     };
-    SUPERTREND: 2, 3.0 = |lanes, p| trend::supertrend_state_len(lanes, p.n(0)), |c| {
+    SUPERTREND: 2, 3.8 = |lanes, p| trend::supertrend_state_len(lanes, p.n(0)), |c| {
         let ([line, direction], p) = (panels(c.out), c.params);
         let [high, low, close, _] = c.inputs;
         trend::supertrend(high, low, close, c.lanes, p.n(0), p.number(1), c.state, line, direction)
     };
-    AVWAP_DAY: 2, 2.0 = |lanes, _p| vwap::avwap_state_len(lanes), |c| anchored(c, |ms| ms.div_euclid(DAY_MS));
+    AVWAP_DAY: 2, 6.6 = |lanes, _p| vwap::avwap_state_len(lanes), |c| anchored(c, |ms| ms.div_euclid(DAY_MS));
     // The epoch began on a Thursday, three days after a Monday.
-    AVWAP_WEEK: 2, 2.0 = |lanes, _p| vwap::avwap_state_len(lanes), |c| {
+    AVWAP_WEEK: 2, 6.6 = |lanes, _p| vwap::avwap_state_len(lanes), |c| {
         anchored(c, |ms| (ms + 3 * DAY_MS).div_euclid(7 * DAY_MS))
     };
-    AVWAP_MONTH: 2, 2.0 = |lanes, _p| vwap::avwap_state_len(lanes), |c| anchored(c, month);
-    AVWAP_SWING_LOW: 2, 10.0 = |lanes, p| vwap::avwap_swing_state_len(lanes, p.n(0), p.n(1)), |c| swing(c, Swing::Low);
-    AVWAP_SWING_HIGH: 2, 10.0 = |lanes, p| vwap::avwap_swing_state_len(lanes, p.n(0), p.n(1)), |c| swing(c, Swing::High);
+    AVWAP_MONTH: 2, 6.6 = |lanes, _p| vwap::avwap_state_len(lanes), |c| anchored(c, month);
+    AVWAP_SWING_LOW: 2, 5.4 = |lanes, p| vwap::avwap_swing_state_len(lanes, p.n(0), p.n(1)), |c| swing(c, Swing::Low);
+    AVWAP_SWING_HIGH: 2, 5.4 = |lanes, p| vwap::avwap_swing_state_len(lanes, p.n(0), p.n(1)), |c| swing(c, Swing::High);
 }
 
 /// Months since year 0.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use barloom_kernels::buffer::AlignedBuffer;
+
 use super::Rules;
 use super::ast::{Ast, Expr};
 use super::bind::Binder;
@@ -57,7 +59,7 @@ struct Shared {
     kept: Vec<NodeId>,
     /// Their panels of the current tile. Written only between two tiles and read only within one, so the lock is never
     /// waited for.
-    panels: RwLock<Vec<Vec<f64>>>,
+    panels: RwLock<Vec<AlignedBuffer>>,
 }
 
 /// Compiles the rules for all `trials`, each a set of parameters that differ from the defaults.
@@ -163,7 +165,7 @@ impl RuleProgram {
         let evaluator = Evaluator::new(graph, &wanted, market, cache);
         let shared = Arc::new(Shared {
             nodes: Arc::clone(evaluator.nodes()),
-            panels: RwLock::new(vec![Vec::new(); kept.len()]),
+            panels: RwLock::new(vec![AlignedBuffer::default(); kept.len()]),
             kept,
         });
         let distances = distances
@@ -251,7 +253,7 @@ impl PointValues for TrialDistances {
 /// One symbol at one close.
 struct Point<'a> {
     shared: &'a Shared,
-    panels: &'a [Vec<f64>],
+    panels: &'a [AlignedBuffer],
     tile: &'a Tile<'a>,
     row: usize,
     symbol: usize,

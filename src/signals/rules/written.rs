@@ -1,9 +1,9 @@
 //! A node of the graph as text, with its parameters bound: for manifests.
 
 use super::columns::COLUMNS;
-use super::functions;
 use super::graph::{Graph, NodeId, Op};
 use super::scalar::{BinaryOp, Comparison, UnaryOp};
+use super::{frames, functions};
 use crate::market::Market;
 
 /// The expression of a node; long ones are cut.
@@ -78,7 +78,7 @@ impl Writer<'_> {
             }
             Op::OfFrame(frame, inner) => {
                 let frame = &self.graph.frames()[*frame];
-                text.push_str(&format!("tf(\"{}m\", ", frame.step_ms / 60_000));
+                text.push_str(&format!("tf(\"{}\", ", frames::bar_name(frame.step_ms)));
                 Writer { graph: &frame.graph, market: self.market }.write(*inner, text, longest);
                 text.push(')');
             }
