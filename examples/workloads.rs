@@ -1,4 +1,4 @@
-//! Prints what the workloads cost on this machine: `cargo run --release --example workloads [W1 W2 W3 W6]`.
+//! Prints what the workloads cost on this machine: `cargo run --release --example workloads [W1 W2 W3 W4 W5 W6]`.
 //!
 //! Each answer is checked against a plain scalar loop before it is timed; times are medians of several passes, and the
 //! plain loop is timed beside them, so that the ratio holds on a noisy machine.
@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use barloom::sweep::{SweepOptions, run_chunk, run_chunks};
-use workloads::{Workload, market, plain_final_equity, spec};
+use workloads::{Workload, market, market_with, plain_final_equity, spec, with_defaults, with_stops};
 
 fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
@@ -127,6 +127,28 @@ fn main() {
                 three.points.len()
             );
             report("W3, 1 core", seconds, three.symbol_bars(), &note);
+        }
+    }
+    if wants("W4") || wants("W5") {
+        let funded = market_with(50, 35_040, true);
+        let (pair, pairs) = (spec((12, 12, 1), (48, 48, 1)), spec((4, 22, 2), (26, 80, 6)));
+        if wants("W4") {
+            for (name, spec) in [("W4", with_stops(pair)), ("W4, sweep", with_stops(pairs.clone()))] {
+                let four = Workload::new(funded.clone(), spec);
+                let seconds = time(5, || {
+                    black_box(in_memory(&four, 1));
+                });
+                let note = format!("{} trials with funding and intrabar stops, 1 core", four.points.len());
+                report(name, seconds, four.symbol_bars(), &note);
+            }
+        }
+        if wants("W5") {
+            let five = Workload::new(funded, with_defaults(pairs));
+            let seconds = time(3, || {
+                black_box(in_memory(&five, 1));
+            });
+            let note = format!("{} trials, caps, windows, margin and regimes on, 1 core", five.points.len());
+            report("W5, so far", seconds, five.symbol_bars(), &note);
         }
     }
     if wants("W6") {

@@ -3,6 +3,7 @@
 //! Seeded geometric random walk, 50 symbols, one year of 15-minute bars; EMA(fast) against EMA(slow), always long or
 //! short once warm, decided at the close, filled at the next open; 20,000 USDT per symbol, one account of 10,000,000,
 //! taker fee 5 bps, slippage 2 bps.
+#![allow(dead_code, reason = "each program takes its own part of it")]
 
 use barloom::config::Spec;
 use barloom::config::spec::{SignalKind, SizingMethod};
@@ -13,6 +14,11 @@ use barloom::sweep::{Job, Points, Source, read_source};
 
 /// A market of the workloads.
 pub(crate) fn market(symbols: usize, bars: usize) -> Market {
+    market_with(symbols, bars, false)
+}
+
+/// The same with funding every 8 hours.
+pub(crate) fn market_with(symbols: usize, bars: usize, funding: bool) -> Market {
     let spec = SynthSpec { symbols, bars, seed: 42, ..SynthSpec::default() };
     let symbols = universe(&spec).into_iter().map(|symbol| MemorySymbol {
         name: symbol.name,
@@ -30,7 +36,7 @@ pub(crate) fn market(symbols: usize, bars: usize) -> Market {
                 mark: None,
             })
             .collect(),
-        funding: Vec::new(),
+        funding: if funding { symbol.funding } else { Vec::new() },
     });
     market_from_memory(spec.bar_ms, symbols.collect()).expect("the synthetic universe is valid")
 }
@@ -58,6 +64,25 @@ pub(crate) fn spec(fast: (u32, u32, u32), slow: (u32, u32, u32)) -> Spec {
         |(from, to, step): (u32, u32, u32)| serde_json::json!({ "from": from, "to": to, "step": step });
     let sweep = serde_json::json!({ "grid": { "fast": range(fast), "slow": range(slow) }, "constraint": "fast < slow" });
     spec.sweep = serde_json::from_value(sweep).expect("a valid sweep");
+    spec
+}
+
+/// Entries on crossings alone, and a stop at `stops` times ATR(14) from the decision's close.
+pub(crate) fn with_stops(mut spec: Spec) -> Spec {
+    spec.signals.long_entry = "cross_over(ema(close, fast), ema(close, slow))".into();
+    spec.signals.short_entry = "cross_under(ema(close, fast), ema(close, slow))".into();
+    spec.signals.stop_distance = "2 * atr(14)".into();
+    spec
+}
+
+/// Costs, caps, windows, margin and regimes at their defaults.
+pub(crate) fn with_defaults(mut spec: Spec) -> Spec {
+    let defaults = Spec::default();
+    spec.execution = defaults.execution;
+    spec.funding = defaults.funding;
+    spec.margin = defaults.margin;
+    spec.liquidity_regimes = defaults.liquidity_regimes;
+    spec.slippage_costs = defaults.slippage_costs;
     spec
 }
 

@@ -487,7 +487,7 @@ impl Account {
             let sized = self.opening_price(bar, symbol);
             let sized = sized.and_then(|close| self.sized_steps(bar, symbol, close, balances));
             // What has no size would open: the instant is asked first.
-            sized.or_else(|reason| Err(self.admit_instant(bar, symbol).err().unwrap_or(reason)))?
+            sized.map_err(|reason| self.admit_instant(bar, symbol).err().unwrap_or(reason))?
         } else {
             rules.step.steps_toward_zero(order.qty)
         };

@@ -133,7 +133,10 @@ pub(crate) fn bare_plan() -> EnginePlan {
             window_ms: None,
             close_before_frac: 0.0,
         },
-        liquidity: barloom::config::Spec::default().liquidity_regimes.plan(),
+        liquidity: LiquidityPlan {
+            enabled: false,
+            ..barloom::config::Spec::default().liquidity_regimes.plan()
+        },
         max_stale_bars: 8,
         margin: None,
         fee_table: Vec::new(),
