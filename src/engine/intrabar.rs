@@ -152,8 +152,16 @@ impl Account {
     #[inline]
     pub(super) fn intrabar<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         if self.levels.any() {
-            for (touched, increased) in self.touched.iter_mut().zip(&self.increased) {
-                *touched |= increased;
+            // Levels set at this open: nearly all of them lie beyond the bar.
+            let ratchets = self.plan.execution.trail_mode == TrailMode::FavourableFirst;
+            for word in 0..self.touched.len() {
+                for_each_bit(self.increased[word], |bit| {
+                    let lane = Lane::of_bit(word, bit);
+                    let (low, high) = (bar.px(bar.tile.low, lane.symbol), bar.px(bar.tile.high, lane.symbol));
+                    if ratchets || self.levels.may_touch(lane, low, high) {
+                        self.touched[word] |= lane.bit;
+                    }
+                });
             }
         }
         // Explicit orders may open positions that no bound has seen.

@@ -97,6 +97,11 @@ impl Levels {
     pub fn triggers(&self) -> (&[f64], &[f64]) {
         (&self.low_trigger_px, &self.high_trigger_px)
     }
+    /// Whether a bar of this range may touch a level of a lane; never `false` where the exact test says it does.
+    #[inline]
+    pub fn may_touch(&self, lane: Lane, low: f64, high: f64) -> bool {
+        low <= self.low_trigger_px[lane.symbol] || high >= self.high_trigger_px[lane.symbol]
+    }
     /// Sets the stop and the target an increase of the position carries; `NaN` keeps what is there.
     #[inline]
     pub fn attach(&mut self, lane: Lane, is_long: bool, stop_loss_px: f64, take_profit_px: f64, bar: usize) {
