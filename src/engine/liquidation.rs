@@ -7,7 +7,7 @@ use super::margin::Moment;
 use crate::config::plan::{LiqCheck, LiqMode};
 use crate::events::{FillFlags, FillReason, Insurance, Liquidity, OrderStatus, Recorder};
 use crate::execution::pricing::{Priced, rounded_price, slippage_factor};
-use crate::portfolio::Lane;
+use crate::portfolio::{Lane, Money};
 use crate::risk::margin::{Exposed, LiquidationPrice};
 
 impl Account {
@@ -113,6 +113,8 @@ impl Account {
         let wallet = self.book.wallet.value();
         if let (0, true, Some(symbol)) = (self.book.open_positions(), wallet < 0.0, last) {
             self.book.book_cash(-wallet);
+            // The fund fills it up to nothing, and not to a rounding error.
+            self.book.wallet = Money::default();
             self.ruined = true;
             let symbol = symbol as u32;
             recorder.insurance(&Insurance { bar: bar.bar as u32, symbol, amount_usdt: -wallet });
