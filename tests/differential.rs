@@ -6,109 +6,17 @@
 mod common;
 mod reference;
 
-use barloom::engine::api::{
-    AttachedLevels, FillFlags, OrderIntent, OrderStatus, PointValues, Recorder, Side, SignalTile,
-};
-use barloom::engine::{RunOptions, run_account};
-use barloom::market::{Market, Tile};
+use barloom::engine::api::{FillFlags, OrderStatus};
 use barloom::reporting::{RunRecorder, check_invariants};
-use barloom::signals::SignalSource;
-use common::engine_run::Notes;
+use common::engine_run::{Notes, run_case};
 use common::random_market::{RandomCase, Scope};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use reference::{RefFill, RefFunding, RefInsurance, RefOrderEnd, RefResult, RefSignal, RefSignals, run};
+use reference::{RefFill, RefFunding, RefInsurance, RefOrderEnd, RefResult, run};
 use std::fmt::Debug;
 
-/// The signals of a case as masks over the whole grid, from which every tile takes its rows.
-struct Masks<'a> {
-    words: usize,
-    long_entry: Vec<u64>,
-    long_exit: Vec<u64>,
-    short_entry: Vec<u64>,
-    short_exit: Vec<u64>,
-    levels: Levels<'a>,
-    intents: &'a [OrderIntent],
-}
-
-struct Levels<'a>(&'a RefSignals);
-
-impl PointValues for Levels<'_> {
-    fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels {
-        let signal = &self.0[tile.bar0 + row][symbol];
-        if side == Side::Buy { signal.long_levels } else { signal.short_levels }
-    }
-}
-
-impl<'a> Masks<'a> {
-    fn of(case: &'a RandomCase) -> Self {
-        let words = case.market.words();
-        let mask = |is_set: fn(&RefSignal) -> bool| {
-            let mut mask = vec![0_u64; case.signals.len() * words];
-            for (bar, row) in case.signals.iter().enumerate() {
-                for (symbol, signal) in row.iter().enumerate() {
-                    mask[bar * words + symbol / 64] |= u64::from(is_set(signal)) << (symbol % 64);
-                }
-            }
-            mask
-        };
-        Self {
-            words,
-            long_entry: mask(|s| s.long_entry),
-            long_exit: mask(|s| s.long_exit),
-            short_entry: mask(|s| s.short_entry),
-            short_exit: mask(|s| s.short_exit),
-            levels: Levels(&case.signals),
-            intents: &case.intents,
-        }
-    }
-    fn rows(&self, bars: std::ops::Range<usize>) -> SignalTile<'_> {
-        let (first, end) = (bars.start, bars.end);
-        let from = self.intents.partition_point(|i| (i.bar as usize) < first);
-        let to = self.intents.partition_point(|i| (i.bar as usize) < end);
-        let intents = &self.intents[from..to];
-        if self.levels.0.is_empty() {
-            return SignalTile { intents, ..SignalTile::default() };
-        }
-        let rows = first * self.words..end * self.words;
-        SignalTile {
-            long_entry: Some(&self.long_entry[rows.clone()]),
-            long_exit: Some(&self.long_exit[rows.clone()]),
-            short_entry: Some(&self.short_entry[rows.clone()]),
-            short_exit: Some(&self.short_exit[rows]),
-            values: Some(&self.levels),
-            intents,
-            never_trails: false,
-        }
-    }
-}
-
-/// The only place that calls the engine.
-fn run_engine<R: Recorder>(case: &RandomCase, tile_rows: usize, mut recorder: R) -> R {
-    let mut source = Source { masks: Masks::of(case), current: None };
-    let options = RunOptions { tile_bars: tile_rows, on_tile: &mut |_| true };
-    run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut recorder, options)
-        .expect("not interrupted");
-    recorder
-}
-
 fn engine_result(case: &RandomCase, tile_rows: usize) -> RefResult {
-    run_engine(case, tile_rows, Notes::default()).0
-}
-
-/// The masks as the engine's signal source: it remembers which bars were stepped last.
-struct Source<'a> {
-    masks: Masks<'a>,
-    current: Option<std::ops::Range<usize>>,
-}
-
-impl SignalSource for Source<'_> {
-    fn step(&mut self, _market: &Market, tile: &Tile<'_>) {
-        self.current = Some(tile.bar0..tile.bar0 + tile.rows);
-    }
-    fn trial(&self, _trial: usize) -> SignalTile<'_> {
-        self.masks.rows(self.current.clone().expect("stepped before it is asked"))
-    }
+    run_case(case, tile_rows, Notes::default()).0
 }
 
 /// Relative to the larger of the value, the capital and 1.
@@ -309,7 +217,7 @@ proptest! {
         let case = RandomCase::within(Scope::WithMargin, seed, symbols, bars);
         let capital = case.plan.initial_capital_usdt;
         let recorder = RunRecorder::new(symbols, case.market.grid, case.run.clone(), capital);
-        let recorder = run_engine(&case, 64, recorder);
+        let recorder = run_case(&case, 64, recorder);
         let found = check_invariants(&recorder, &case.market, case.plan.use_mark);
         prop_assert!(found.is_empty(), "{found:#?}\n plan: {:#?}", case.plan);
     }

@@ -1,4 +1,5 @@
-//! Worked examples through the engine itself and its pricing functions: EX-01, 05, 07, 08, 09, 26, 27, 29.
+//! Worked examples through the engine itself and its pricing functions: EX-01 to 09, 26, 27, 29, 31; and the
+//! rules of orders, trails, funding and margin, case by case.
 
 mod common;
 mod reference;
@@ -10,6 +11,7 @@ use barloom::execution::rules::SymbolRules;
 use barloom::market::{Contract, StepGrid};
 use barloom::portfolio::{Book, Lane};
 use common::engine_run::run_orders;
+use common::order_cases::CASES;
 use common::{assert_near, example, example_runs, num, side_of};
 
 fn rules(tick: f64) -> SymbolRules {
@@ -189,4 +191,21 @@ fn example_27_entry_bar() {
 #[test]
 fn example_29_golden_run() {
     example_runs::example_29_golden_run(run_orders);
+}
+
+#[test]
+fn example_29_golden_run_reduced() {
+    example_runs::example_29_golden_run_reduced(run_orders);
+}
+
+#[test]
+fn example_31_liquidation_event() {
+    example_runs::example_31_liquidation_event(run_orders);
+}
+
+#[test]
+fn rules_of_orders_funding_and_margin() {
+    for case in CASES {
+        case(run_orders);
+    }
 }

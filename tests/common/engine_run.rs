@@ -1,16 +1,18 @@
-//! The engine, reporting in the reference's words.
+//! The engine on orders and on random cases, reporting in the reference's words.
 
 use std::ops::Range;
 
 use barloom::config::plan::EnginePlan;
 use barloom::engine::api::{
-    Fill, FundingPayment, Insurance, MarkRows, OrderEnd, OrderIntent, Recorder, SignalTile,
+    AttachedLevels, Fill, FundingPayment, Insurance, MarkRows, OrderEnd, OrderIntent, PointValues, Recorder,
+    Side, SignalTile,
 };
 use barloom::engine::{RunOptions, run_account};
 use barloom::market::{Market, Tile};
 use barloom::signals::SignalSource;
 
-use crate::reference::{RefFill, RefFunding, RefInsurance, RefOrderEnd, RefResult};
+use super::random_market::RandomCase;
+use crate::reference::{RefFill, RefFunding, RefInsurance, RefOrderEnd, RefResult, RefSignal, RefSignals};
 
 /// Writes down what the engine reports, in the reference's words.
 #[derive(Default)]
@@ -105,4 +107,91 @@ pub(crate) fn run_orders(market: &Market, plan: &EnginePlan, intents: &[OrderInt
     run_account(market, 0..market.grid.bars, plan, &mut source, &mut notes, options)
         .expect("nobody interrupts it");
     notes.0
+}
+
+/// The signals of a case as masks over the whole grid, from which every tile takes its rows.
+struct Masks<'a> {
+    words: usize,
+    long_entry: Vec<u64>,
+    long_exit: Vec<u64>,
+    short_entry: Vec<u64>,
+    short_exit: Vec<u64>,
+    levels: Levels<'a>,
+    intents: &'a [OrderIntent],
+}
+
+struct Levels<'a>(&'a RefSignals);
+
+impl PointValues for Levels<'_> {
+    fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels {
+        let signal = &self.0[tile.bar0 + row][symbol];
+        if side == Side::Buy { signal.long_levels } else { signal.short_levels }
+    }
+}
+
+impl<'a> Masks<'a> {
+    fn of(case: &'a RandomCase) -> Self {
+        let words = case.market.words();
+        let mask = |is_set: fn(&RefSignal) -> bool| {
+            let mut mask = vec![0_u64; case.signals.len() * words];
+            for (bar, row) in case.signals.iter().enumerate() {
+                for (symbol, signal) in row.iter().enumerate() {
+                    mask[bar * words + symbol / 64] |= u64::from(is_set(signal)) << (symbol % 64);
+                }
+            }
+            mask
+        };
+        Self {
+            words,
+            long_entry: mask(|s| s.long_entry),
+            long_exit: mask(|s| s.long_exit),
+            short_entry: mask(|s| s.short_entry),
+            short_exit: mask(|s| s.short_exit),
+            levels: Levels(&case.signals),
+            intents: &case.intents,
+        }
+    }
+    fn rows(&self, bars: Range<usize>) -> SignalTile<'_> {
+        let (first, end) = (bars.start, bars.end);
+        let from = self.intents.partition_point(|i| (i.bar as usize) < first);
+        let to = self.intents.partition_point(|i| (i.bar as usize) < end);
+        let intents = &self.intents[from..to];
+        if self.levels.0.is_empty() {
+            return SignalTile { intents, ..SignalTile::default() };
+        }
+        let rows = first * self.words..end * self.words;
+        SignalTile {
+            long_entry: Some(&self.long_entry[rows.clone()]),
+            long_exit: Some(&self.long_exit[rows.clone()]),
+            short_entry: Some(&self.short_entry[rows.clone()]),
+            short_exit: Some(&self.short_exit[rows]),
+            values: Some(&self.levels),
+            intents,
+            never_trails: false,
+        }
+    }
+}
+
+/// The masks as the engine's signal source: it remembers which bars were stepped last.
+struct Source<'a> {
+    masks: Masks<'a>,
+    current: Option<Range<usize>>,
+}
+
+impl SignalSource for Source<'_> {
+    fn step(&mut self, _market: &Market, tile: &Tile<'_>) {
+        self.current = Some(tile.bar0..tile.bar0 + tile.rows);
+    }
+    fn trial(&self, _trial: usize) -> SignalTile<'_> {
+        self.masks.rows(self.current.clone().expect("stepped before it is asked"))
+    }
+}
+
+/// Runs a random case in tiles of so many bars.
+pub(crate) fn run_case<R: Recorder>(case: &RandomCase, tile_rows: usize, mut recorder: R) -> R {
+    let mut source = Source { masks: Masks::of(case), current: None };
+    let options = RunOptions { tile_bars: tile_rows, on_tile: &mut |_| true };
+    run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut recorder, options)
+        .expect("not interrupted");
+    recorder
 }

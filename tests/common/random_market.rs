@@ -57,6 +57,7 @@ pub(crate) enum Scope {
 }
 
 /// A whole random case, to be borrowed as a [`RefInput`].
+#[derive(Debug, Clone)]
 pub(crate) struct RandomCase {
     pub(crate) market: Market,
     pub(crate) run: Range<usize>,
