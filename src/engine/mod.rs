@@ -4,7 +4,7 @@
 //! [`Account::step_tile`] is the bar loop and reads like the semantics; the phases are in a file each.
 
 mod account;
-
+mod admit;
 mod calendar;
 mod close;
 mod fill;
@@ -14,6 +14,7 @@ mod liquidation;
 mod margin;
 mod open;
 mod orders;
+mod quiet;
 mod run;
 
 pub use crate::events as api;
