@@ -1,7 +1,9 @@
 //! Metamorphic relations of semantics 10.5 that concern sections 1 to 4: what must not change, or must change in a
 //! known way, when a run's inputs do. Preconditions are set on random cases of fixed seeds.
 //!
-//! That tiles do not show is in `differential`, that threads and batches do not in `determinism`.
+//! That tiles do not show is in `differential`, that threads and batches do not in `determinism`, that costs only cost in
+//! `costs`, the look-ahead test in `no_look_ahead`.
+#![allow(clippy::print_stdout, reason = "a failure names its case")]
 
 mod common;
 mod reference;
