@@ -194,7 +194,8 @@ fn an_account_of_other_size_earns_as_much_more() {
     holds(2, Scope::WithRegimes, |mut case, dice| {
         case.plan.slippage.b_bps = 0.0;
         case.plan.execution.participation_cap_frac = 0.0;
-        let k = dice.pick(&[2.0, 3.0, 10.0]);
+        // Factors that keep decimal steps decimal, so that the largest quantity is on their grid.
+        let k = dice.pick(&[2.0, 10.0]);
         let mut other = case.clone();
         other.plan.initial_capital_usdt *= k;
         if let Sizing::FixedNotional { notional_usdt } = &mut other.plan.sizing {
