@@ -1,7 +1,9 @@
 //! Metamorphic relations of semantics 10.5 that concern sections 1 to 4: what must not change, or must change in a
 //! known way, when a run's inputs do. Preconditions are set on random cases of fixed seeds.
 //!
-//! That tiles do not show is in `differential`, that threads and batches do not in `determinism`.
+//! That tiles do not show is in `differential`, that threads and batches do not in `determinism`, that costs only cost in
+//! `costs`, the look-ahead test in `no_look_ahead`.
+#![allow(clippy::print_stdout, reason = "a failure names its case")]
 
 mod common;
 mod reference;
@@ -192,7 +194,8 @@ fn an_account_of_other_size_earns_as_much_more() {
     holds(2, Scope::WithRegimes, |mut case, dice| {
         case.plan.slippage.b_bps = 0.0;
         case.plan.execution.participation_cap_frac = 0.0;
-        let k = dice.pick(&[2.0, 3.0, 10.0]);
+        // Factors that keep decimal steps decimal, so that the largest quantity is on their grid.
+        let k = dice.pick(&[2.0, 10.0]);
         let mut other = case.clone();
         other.plan.initial_capital_usdt *= k;
         if let Sizing::FixedNotional { notional_usdt } = &mut other.plan.sizing {

@@ -19,12 +19,11 @@ fn result(case: &RandomCase) -> RefResult {
     run_case(case, 64, Notes::default()).0
 }
 
-/// A case whose run only marks at its end, and settles no series whose end only later bars tell.
+/// A case whose run only marks at its end.
 fn case_of(seed: u64, dice: &mut Dice) -> RandomCase {
     let (symbols, bars) = (dice.whole(1..12), dice.whole(40..300));
     let mut case = RandomCase::within(Scope::WithRegimes, seed, symbols, bars);
     case.plan.execution.end_of_run = EndOfRun::Mark;
-    case.plan.execution.delist_after_missing_bars = 10_000;
     if dice.chance(0.5) {
         case.market.panels.regime = None;
         case.plan.liquidity.regimes = RegimePlan {
