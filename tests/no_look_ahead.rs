@@ -12,7 +12,7 @@ use common::random_market::{Dice, RandomCase, Scope};
 use reference::RefResult;
 
 /// Cases, and bars of each at which the future is changed.
-const CASES: u64 = 120;
+const CASES: u64 = 200;
 const CUTS: usize = 4;
 
 fn result(case: &RandomCase) -> RefResult {

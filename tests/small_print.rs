@@ -170,3 +170,15 @@ fn an_order_may_be_decided_on_a_bar_its_symbol_lacks() {
         assert_eq!(lines(&result), [(2, MarketEntry, 2.0, 103.0)]);
     }
 }
+
+/// Semantics 1.7: openings end 30 minutes before a delisting, also where the data end before it.
+#[test]
+fn a_delisting_just_beyond_the_data_is_known() {
+    let mut market = market(&[FLAT; 3]);
+    market.symbols[0].contract.delisted_ms = Some(market.grid.open_ms(3));
+    for run in ENGINES {
+        let result = run(&market, &bare_plan(), &[market_order(0, 0, 0, Buy, 1.0)]);
+        let end = &result.orders[0];
+        assert_eq!((end.end_bar, end.status, end.reason), (1, OrderStatus::Rejected, "delisting"));
+    }
+}

@@ -32,6 +32,8 @@ pub(super) struct Listings {
     pub(super) delisted_from: Vec<usize>,
     /// First bar from which only reductions are allowed.
     pub(super) reduce_only_from: Vec<usize>,
+    /// First bar from which anything is only reduced; `usize::MAX`: none.
+    pub(super) first_reduce_only: usize,
     /// Delistings on this grid, by bar and symbol.
     pub(super) delistings: Vec<(usize, usize)>,
 }
@@ -48,7 +50,7 @@ impl Listings {
         let symbols = 0..market.symbols.len();
         let delisted_from: Vec<usize> =
             symbols.clone().map(|symbol| delisted(symbol).map_or(usize::MAX, bar_from)).collect();
-        let reduce_only_from = symbols
+        let reduce_only_from: Vec<usize> = symbols
             .clone()
             .map(|symbol| {
                 delisted(symbol).map_or(usize::MAX, |ms| bar_from(ms - REDUCE_ONLY_BEFORE_DELISTING_MS))
@@ -57,7 +59,8 @@ impl Listings {
         let mut delistings: Vec<(usize, usize)> =
             symbols.filter(|&s| delisted_from[s] != usize::MAX).map(|s| (delisted_from[s], s)).collect();
         delistings.sort_unstable();
-        Self { silences: silences(market), delisted_from, reduce_only_from, delistings }
+        let first_reduce_only = reduce_only_from.iter().copied().min().unwrap_or(usize::MAX);
+        Self { silences: silences(market), delisted_from, reduce_only_from, first_reduce_only, delistings }
     }
     /// Settlements of silent series in a run, by bar and symbol.
     pub(super) fn series_ends(

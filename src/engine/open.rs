@@ -25,7 +25,7 @@ impl Account {
             let price = last_close_before(bar.venue.market, symbol, bar.bar);
             self.settle(bar, symbol, price, 0.0, FillReason::Delist, recorder);
         }
-        if !self.orders.is_empty() && !delistings.is_empty() {
+        if !self.orders.is_empty() && bar.bar >= bar.venue.listings.first_reduce_only {
             self.refuse_before_delisting(bar, recorder);
         }
         if self.liquidates(true) && !self.is_safe(bar) {
