@@ -484,6 +484,6 @@ pub trait Recorder {
     fn order_end(&mut self, end: &OrderEnd);
     /// The account was marked at these bars.
     fn marks(&mut self, rows: &MarkRows<'_>);
-    /// Whether order ends are wanted; a sweep does without.
+    /// Whether order ends, and margins at every close, are wanted; a sweep does without.
     const WANTS_ORDERS: bool;
 }
