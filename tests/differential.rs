@@ -6,14 +6,17 @@
 mod common;
 mod reference;
 
+use barloom::data::{Bar, LoadOptions, MemorySymbol, market_from_memory, open_market};
 use barloom::engine::api::{FillFlags, OrderStatus};
+use barloom::market::Market;
 use barloom::reporting::{RunRecorder, check_invariants};
 use common::engine_run::{Notes, run_case};
-use common::random_market::{RandomCase, Scope};
+use common::random_market::{Dice, RandomCase, Scope};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use reference::{RefFill, RefFunding, RefInsurance, RefOrderEnd, RefResult, run};
 use std::fmt::Debug;
+use std::path::Path;
 
 fn engine_result(case: &RandomCase, tile_rows: usize) -> RefResult {
     run_case(case, tile_rows, Notes::default()).0
@@ -161,6 +164,60 @@ fn cases_that_once_differed_agree() {
         });
         if let Err(difference) = compare(&case, found, expected) {
             panic!("{line}: {difference}{}", shown.unwrap_or_default());
+        }
+    }
+}
+
+/// A window of a market as a market of its own.
+fn window(market: &Market, first: usize, bars: usize) -> Market {
+    let (panels, grid) = (&market.panels, market.grid);
+    let symbols = market.symbols.iter().enumerate().map(|(id, symbol)| {
+        let at = |bar: usize| (market.first_row + bar) * panels.lanes + market.lane_of[id];
+        let present = (first..first + bars).filter(|&bar| !panels.close[at(bar)].is_nan());
+        let bar_of = |bar: usize| Bar {
+            ts_ms: grid.open_ms(bar),
+            open: panels.open[at(bar)],
+            high: panels.high[at(bar)],
+            low: panels.low[at(bar)],
+            close: panels.close[at(bar)],
+            volume: panels.volume[at(bar)],
+            quote_volume: None,
+            mark: None,
+        };
+        let records = market.funding.records.iter().filter(|record| {
+            record.symbol as usize == id && (first + 1..first + bars).contains(&(record.bar as usize))
+        });
+        MemorySymbol {
+            name: symbol.name.clone(),
+            contract: symbol.contract.clone(),
+            brackets: symbol.brackets.clone(),
+            bars: present.map(bar_of).collect(),
+            funding: records.map(|record| (record.time_ms, record.rate_frac, Some(record.mark_px))).collect(),
+        }
+    });
+    let listed = symbols.filter(|symbol| !symbol.bars.is_empty()).collect();
+    market_from_memory(grid.step_ms, listed).expect("real data are valid")
+}
+
+/// The same on real bars, where there are any beside the project.
+#[test]
+fn windows_of_real_bars_agree() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/long");
+    if !dir.is_dir() {
+        eprintln!("skipped: no real market data beside the project (../shared/data/long)");
+        return;
+    }
+    let store = tempfile::tempdir().unwrap();
+    let options = LoadOptions { store_dir: Some(store.path().into()), ..LoadOptions::default() };
+    let market = open_market(&dir, &[], &options, &mut |_| ()).unwrap();
+    let scopes =
+        [Scope::MarketOrders, Scope::AllOrders, Scope::WithFunding, Scope::WithMargin, Scope::WithRegimes];
+    for number in 0..60_usize {
+        let first = number * 797 % (market.grid.bars - 250);
+        let scope = scopes[number % scopes.len()];
+        let case = RandomCase::over(window(&market, first, 250), scope, Dice::new(number as u64));
+        if let Err(difference) = compare(&case, engine_result(&case, 64), run(&case.input())) {
+            panic!("{scope:?} from bar {first}: {difference}");
         }
     }
 }

@@ -84,7 +84,12 @@ impl RandomCase {
     /// Case of a seed; half of them trade on signals, half on explicit orders.
     pub(crate) fn within(scope: Scope, seed: u64, symbols: usize, bars: usize) -> Self {
         let mut dice = Dice::new(seed);
-        let mut market = random_market(&mut dice, symbols, bars);
+        let market = random_market(&mut dice, symbols, bars);
+        Self::over(market, scope, dice)
+    }
+    /// Case over a market that is given.
+    pub(crate) fn over(mut market: Market, scope: Scope, mut dice: Dice) -> Self {
+        let (symbols, bars) = (market.symbols.len(), market.grid.bars);
         let mut plan = random_plan(&mut dice);
         if scope >= Scope::AllOrders {
             draw_order_rules(&mut dice, &mut plan, bars);
