@@ -201,6 +201,7 @@ fn window(market: &Market, first: usize, bars: usize) -> Market {
 
 /// The same on real bars, where there are any beside the project.
 #[test]
+#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 fn windows_of_real_bars_agree() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/long");
     if !dir.is_dir() {
