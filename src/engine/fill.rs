@@ -143,7 +143,11 @@ impl Account {
             self.levels.clear(lane);
             self.began_bar[lane.symbol] = bar.bar as u32;
         }
-        self.traded_usdt += qty * priced.price_px;
+        // Only an ordinary taker fill lies as near to the bar's prices as the bound of margins supposes; after any other
+        // margins are computed in full until the close.
+        let is_ordinary = liquidity == Liquidity::Taker
+            && !matches!(reason, FillReason::Liquidation | FillReason::Delist | FillReason::SeriesEnd);
+        self.traded_usdt += if is_ordinary { qty * priced.price_px } else { f64::INFINITY };
         if let Some(taken) = self.consumed.get_mut(lane.symbol) {
             let earlier = if taken.bar as usize == bar.bar { taken.qty } else { 0.0 };
             (taken.bar, taken.qty) = (bar.bar as u32, earlier + qty);

@@ -54,6 +54,8 @@ impl Account {
         let due = self.schedule.tape[at];
         let cash_usdt = -qty * due.record.mark_px * due.record.rate_frac;
         self.book.book_cash(cash_usdt);
+        // What margin is bounded by until the next close has paid it too.
+        self.last_equity_usdt += cash_usdt;
         let symbol = due.record.symbol;
         recorder.funding(&FundingPayment { bar: bar.bar as u32, symbol, record: due.index, cash_usdt });
     }

@@ -39,6 +39,7 @@ pub(crate) const CASES: &[Case] = &[
     openings_without_margin,
     the_guard_trims,
     stops_before_liquidation,
+    funding_can_liquidate,
     liquidation_modes,
 ];
 
@@ -481,6 +482,16 @@ fn stops_before_liquidation(run: Engine) {
     let (reason, base_px) = reasons(82.0);
     assert_eq!(reason, Liquidation);
     assert!((base_px - 8_000.0 / 97.5).abs() < 1e-9);
+}
+
+/// 1.5, phases 1 and 2: on flat prices, funding of 1000 leaves 100 USDT for a maintenance margin of 250.
+fn funding_can_liquidate(run: Engine) {
+    let mut plan = bare_plan();
+    plan.initial_capital_usdt = 1_100.0;
+    plan.margin = Some(margin_plan(10.0));
+    let result = run(&funded(&[FLAT; 6], &[(3, 0.1)]), &plan, &[buy(0, 0, 100.0)]);
+    let lines: Vec<_> = result.fills.iter().map(|f| (f.bar, f.reason)).collect();
+    assert_eq!(lines, [(1, MarketEntry), (3, Liquidation)]);
 }
 
 /// 4.7: AAA falls to its LP, where 8205 of 10000 USDT are left; BBB stands still. The wallet keeps some 102 USDT after
