@@ -9,7 +9,7 @@ use barloom::config::Spec;
 use barloom::config::spec::{SignalKind, SizingMethod};
 use barloom::data::synth::{SynthSpec, universe};
 use barloom::data::{Bar, MemorySymbol, market_from_memory};
-use barloom::market::Market;
+use barloom::market::{Market, TILE_BARS};
 use barloom::sweep::{Job, Points, Source, read_source};
 
 /// A market of the workloads.
@@ -101,7 +101,8 @@ impl Workload {
         Self { market, spec, points, source }
     }
     pub(crate) fn job(&self) -> Job<'_> {
-        Job::new(&self.market, &self.spec, &self.points, &self.source, "", 0..self.market.grid.bars, 256)
+        let run = 0..self.market.grid.bars;
+        Job::new(&self.market, &self.spec, &self.points, &self.source, "", run, TILE_BARS)
     }
     pub(crate) fn symbol_bars(&self) -> f64 {
         (self.points.len() * self.market.grid.bars * self.market.symbols.len()) as f64

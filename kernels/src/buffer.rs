@@ -65,12 +65,14 @@ impl Clone for AlignedBuffer {
 
 impl Deref for AlignedBuffer {
     type Target = [f64];
+    #[inline]
     fn deref(&self) -> &[f64] {
         &self.values[self.start..self.start + self.len]
     }
 }
 
 impl DerefMut for AlignedBuffer {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [f64] {
         &mut self.values[self.start..self.start + self.len]
     }

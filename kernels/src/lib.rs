@@ -27,6 +27,7 @@ pub mod cross;
 pub mod cross_section;
 pub mod curve;
 pub mod elementwise;
+pub mod grid;
 pub mod liquidity;
 pub mod macd;
 pub mod momentum;

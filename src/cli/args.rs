@@ -213,7 +213,7 @@ pub(super) struct WindowArgs {
     #[arg(long, value_name = "T")]
     pub(super) end: Option<String>,
     /// Bars per tile; changes no result
-    #[arg(long, value_name = "N", default_value_t = 256, hide = true)]
+    #[arg(long, value_name = "N", default_value_t = barloom::market::TILE_BARS, hide = true)]
     pub(super) tile_bars: usize,
 }
 

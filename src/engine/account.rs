@@ -4,12 +4,14 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::calendar::{Listings, SeriesEnd};
-use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingMissing, Sequencing, Slippage};
-use crate::events::{MarkRows, Recorder, Side, SignalTile};
+use super::next_open::{NextOpen, fills_are_plain};
+use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingMissing, Sequencing};
+use crate::events::{MarkRows, Recorder, SignalTile};
 use crate::execution::funding::FundingSchedule;
 use crate::execution::levels::Levels;
 use crate::execution::orders::OrderQueue;
-use crate::execution::pricing::{slippage_bps, slippage_factor};
+use crate::execution::pricing::FixedSlippage;
+use crate::execution::quotes::Quotes;
 use crate::execution::rules::SymbolRules;
 use crate::liquidity::{LiquidityRegimes, Regime};
 use crate::market::{BracketTable, Market, Tile};
@@ -70,6 +72,8 @@ pub struct TileFeed<'t> {
     pub stress: Option<&'t [f64]>,
     /// Regimes of the trial's settings, where it has any.
     pub regimes: Option<&'t LiquidityRegimes>,
+    /// Prices and sizes of the trial's market orders, where they were made; without them it makes its own.
+    pub quotes: Option<&'t Quotes>,
     /// The trial's signals.
     pub signals: SignalTile<'t>,
 }
@@ -81,6 +85,7 @@ pub(super) struct Bar<'t> {
     pub(super) tile: &'t Tile<'t>,
     pub(super) trailing_volume: Option<&'t [f64]>,
     pub(super) stress: Option<&'t [f64]>,
+    pub(super) quotes: Option<&'t Quotes>,
     /// Codes of the bar before, which drive this bar's fills; none where regimes are off.
     pub(super) regimes_before: Option<&'t [u8]>,
     /// Codes of this bar, which drive decisions.
@@ -123,6 +128,10 @@ pub struct Account {
     pub(super) plan: EnginePlan,
     pub(super) book: Book,
     pub(super) orders: OrderQueue,
+    /// Orders of level signals that wait for nothing but the next open.
+    pub(super) next_open: NextOpen,
+    /// Whether they may stand there.
+    pub(super) plain: bool,
     pub(super) levels: Levels,
     pub(super) series_ends: Vec<SeriesEnd>,
     pub(super) series_ends_at: usize,
@@ -170,21 +179,6 @@ pub struct Account {
     pub(super) marks: MarkBuffers,
 }
 
-/// Slippage of market orders where no volume is read: known before the first bar.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FixedSlippage {
-    pub(super) bps: f64,
-    /// What it makes of a price of 1, for sells and for buys.
-    pub(super) factor: [f64; 2],
-}
-
-impl FixedSlippage {
-    fn of(model: &Slippage) -> Self {
-        let (bps, _) = slippage_bps(model, 0.0, 0.0, model.regime_mult_normal);
-        Self { bps, factor: [slippage_factor(Side::Sell, bps), slippage_factor(Side::Buy, bps)] }
-    }
-}
-
 /// What this account already took of a symbol's volume in a bar (semantics 2.8).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Consumed {
@@ -230,6 +224,8 @@ impl Account {
             |wanted: bool| vec![Consumed { bar: u32::MAX, qty: 0.0 }; if wanted { lanes } else { 0 }];
         Self {
             orders: OrderQueue::new(words, symbols.max(16)),
+            next_open: NextOpen::new(words, lanes),
+            plain: fills_are_plain(plan),
             levels: Levels::new(lanes, words),
             series_ends: venue.listings.series_ends(market, &venue.run, &plan.execution),
             series_ends_at: 0,
@@ -276,7 +272,7 @@ impl Account {
     /// # Panics
     /// When the trailing volume is needed and not given, or an invariant of semantics 4.9 does not hold.
     pub fn step_tile<R: Recorder>(&mut self, venue: &Venue<'_>, feed: &TileFeed<'_>, recorder: &mut R) {
-        let TileFeed { tile, trailing_volume, stress, regimes, signals } = feed;
+        let TileFeed { tile, trailing_volume, stress, regimes, quotes, signals } = feed;
         let (trailing_volume, stress) = (*trailing_volume, *stress);
         assert!(
             trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
@@ -296,6 +292,7 @@ impl Account {
         }
         let mut intents = signals.intents;
         let mut number = first;
+        let mut event = self.next_event_bar::<R>(venue, signals, intents, first);
         while number < end {
             let busy = self.next_busy_bar(venue, tile, signals, intents, number..end);
             self.mark_quiet_bars(tile, number..busy, first);
@@ -307,6 +304,7 @@ impl Account {
                     tile,
                     trailing_volume,
                     stress,
+                    quotes: *quotes,
                     row,
                     bar: number,
                     mark_at: number - first,
@@ -314,12 +312,17 @@ impl Account {
                     regimes_before: regimes.map(|regimes| regimes.row_before(row)),
                     regimes: regimes.map(|regimes| regimes.row(row)),
                 };
+                number += 1;
+                if bar.bar < event && self.orders.is_empty() {
+                    self.plain_bar(&bar, signals, recorder);
+                    continue;
+                }
                 self.open_phase(&bar, recorder);
                 self.open_instant(&bar, recorder);
                 self.settle_late_funding(&bar, recorder);
                 self.intrabar(&bar, recorder);
                 self.close_phase(&bar, signals, &mut intents, recorder);
-                number += 1;
+                event = self.next_event_bar::<R>(venue, signals, intents, number);
             }
         }
         let marks = &self.marks;
@@ -342,6 +345,10 @@ impl Account {
             (self.plan.maker_fee_frac, self.plan.taker_fee_frac) = (row.maker_frac, row.taker_frac);
             self.fee_at += 1;
         }
+    }
+    /// Whether fees are yet to change.
+    pub(super) fn fees_change(&self) -> bool {
+        self.fee_at < self.plan.fee_table.len()
     }
     /// Taker fee in force from a time on, as far as the table tells.
     pub(super) fn taker_fee_from(&self, ms: i64) -> f64 {
@@ -369,6 +376,10 @@ impl Account {
             CheckInvariants::End => last_bar_of_run,
             CheckInvariants::EveryBar => true,
         }
+    }
+    /// Market orders filled from columns since this was asked last.
+    pub fn take_filled_orders(&mut self) -> usize {
+        self.next_open.take_filled()
     }
     /// Positions and balances.
     pub fn book(&self) -> &Book {

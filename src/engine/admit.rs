@@ -30,7 +30,7 @@ impl Account {
         }
     }
     /// Steps that sizing gives at the decision's close, toward zero.
-    #[inline]
+    #[inline(always)]
     pub(super) fn sized_steps(
         &self,
         bar: &Bar<'_>,

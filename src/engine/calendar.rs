@@ -36,6 +36,8 @@ pub(super) struct Listings {
     pub(super) first_reduce_only: usize,
     /// Delistings on this grid, by bar and symbol.
     pub(super) delistings: Vec<(usize, usize)>,
+    /// `(reduce_only_from, delisted_from)` of the symbols that have either on this grid, in order.
+    pub(super) closing: Vec<(usize, usize)>,
 }
 
 /// Openings are refused from this long before a delisting on.
@@ -59,8 +61,13 @@ impl Listings {
         let mut delistings: Vec<(usize, usize)> =
             symbols.filter(|&s| delisted_from[s] != usize::MAX).map(|s| (delisted_from[s], s)).collect();
         delistings.sort_unstable();
+        let mut closing: Vec<(usize, usize)> =
+            reduce_only_from.iter().copied().zip(delisted_from.iter().copied()).collect();
+        closing.retain(|&(from, _)| from != usize::MAX);
+        closing.sort_unstable();
         let first_reduce_only = reduce_only_from.iter().copied().min().unwrap_or(usize::MAX);
-        Self { silences: silences(market), delisted_from, reduce_only_from, first_reduce_only, delistings }
+        let silences = silences(market);
+        Self { silences, delisted_from, reduce_only_from, first_reduce_only, delistings, closing }
     }
     /// Settlements of silent series in a run, by bar and symbol.
     pub(super) fn series_ends(

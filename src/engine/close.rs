@@ -9,7 +9,7 @@ use super::fill::{Impact, TakerClose};
 use super::margin::Moment;
 use crate::events::{
     AttachedLevels, EntryOrder, FillFlags, FillReason, NO_GROUP, OrderIntent, OrderKind, OrderStatus,
-    Recorder, Side, SignalTile,
+    PointValues, Recorder, Side, SignalTile,
 };
 use crate::execution::orders::{Extra, PendingOrder, Role, Stage};
 use crate::portfolio::Lane;
@@ -81,7 +81,7 @@ impl Account {
     }
     /// Marks all positions and remembers the bar's balances.
     #[inline]
-    fn mark(&mut self, bar: &Bar<'_>) -> Balances {
+    pub(super) fn mark(&mut self, bar: &Bar<'_>) -> Balances {
         let wallet = self.book.wallet.value();
         let positions = self.book.open_positions();
         let row = if positions == 0 {
@@ -103,7 +103,7 @@ impl Account {
     }
     /// Ends orders whose time is over.
     #[inline]
-    fn expire<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
+    pub(super) fn expire<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         if self.orders.is_empty() {
             return;
         }
@@ -157,7 +157,7 @@ impl Account {
                     bound_px,
                     capped: false,
                 };
-                self.close_taker(bar, lane, close, recorder);
+                self.close_taker_apart(bar, lane, close, recorder);
             });
         }
         self.mark(bar);
@@ -173,7 +173,7 @@ impl Account {
     }
     /// Turns level signals into orders. Nearly every bar of nearly every symbol leaves here at once.
     #[inline]
-    fn decide_masks<R: Recorder>(
+    pub(super) fn decide_masks<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
         signals: &SignalTile<'_>,
@@ -190,17 +190,19 @@ impl Account {
                 }
             }
         }
+        let plans = self.plans_for_next_open::<R>(bar, signals);
         for word in 0..words {
             let at = bar.row * words + word;
             let Acts { exit, enter_long, enter_short, .. } = self.acts(signals, at, word);
             let act = exit | enter_long | enter_short;
             for_each_bit(act, |bit| {
                 let lane = Lane::of_bit(word, bit);
-                if exit & lane.bit != 0 {
-                    self.decide_exit(bar, lane, recorder);
-                } else {
-                    let side = if enter_long & lane.bit != 0 { Side::Buy } else { Side::Sell };
-                    self.decide_entry(bar, lane, side, signals, balances, recorder);
+                let side = if enter_long & lane.bit != 0 { Side::Buy } else { Side::Sell };
+                match (exit & lane.bit != 0, plans && asks_for_market(bar, lane, side, signals)) {
+                    (true, true) => self.plan_exit(lane),
+                    (true, false) => self.decide_exit(bar, lane, recorder),
+                    (false, true) => self.plan_entry(bar, lane, side, signals, balances),
+                    (false, false) => self.decide_entry(bar, lane, side, signals, balances, recorder),
                 }
             });
         }
@@ -391,4 +393,11 @@ impl Account {
             if intent.close_position { None } else { self.admit(bar, &mut order, &extra, balances).err() };
         self.submit(bar, order, extra, refused, recorder);
     }
+}
+
+/// Whether an entry decided here would be a market order.
+#[inline]
+fn asks_for_market(bar: &Bar<'_>, lane: Lane, side: Side, signals: &SignalTile<'_>) -> bool {
+    let order = |values: &dyn PointValues| values.entry_order(bar.tile, bar.row, lane.symbol, side);
+    signals.values.is_none_or(|values| order(values) == EntryOrder::Market)
 }

@@ -48,7 +48,7 @@ pub(super) enum Impact {
 
 impl Account {
     /// Price of a taker fill of `qty` at `base_px` in this bar.
-    #[inline]
+    #[inline(always)]
     pub(super) fn price_taker(
         &self,
         bar: &Bar<'_>,
@@ -97,19 +97,24 @@ impl Account {
             VolumeRef::MinExecTrailing => here.min(trailing()),
         }
     }
-    /// Books a fill and hands it to the recorder.
-    ///
-    /// A position that became flat or changed sides loses its levels; attaching new ones is the caller's.
-    #[inline]
+    /// [`book_fill_at`](Self::book_fill_at) the fee in force.
     pub(super) fn book_fill<R: Recorder>(&mut self, bar: &Bar<'_>, execution: Execution, recorder: &mut R) {
-        let rate = match execution.liquidity {
-            Liquidity::Maker => self.plan.maker_fee_frac,
-            Liquidity::Taker => self.plan.taker_fee_frac,
-        };
+        let rate = self.fee_frac(execution.liquidity);
         self.book_fill_at(bar, execution, rate, recorder);
     }
-    /// [`book_fill`](Self::book_fill) at a fee of its own.
+    /// The fee in force.
     #[inline]
+    pub(super) fn fee_frac(&self, liquidity: Liquidity) -> f64 {
+        match liquidity {
+            Liquidity::Maker => self.plan.maker_fee_frac,
+            Liquidity::Taker => self.plan.taker_fee_frac,
+        }
+    }
+    /// Books a fill at a fee and hands it to the recorder.
+    ///
+    /// A position that became flat or changed sides loses its levels; attaching new ones is the caller's. Inlined where
+    /// there are many fills, for the structs between them cost more than their arithmetic when they go through memory.
+    #[inline(always)]
     pub(super) fn book_fill_at<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
@@ -180,8 +185,18 @@ impl Account {
             tag: origin.tag,
         });
     }
+    /// [`close_taker`](Self::close_taker) where it is rare.
+    pub(super) fn close_taker_apart<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        lane: Lane,
+        close: TakerClose,
+        recorder: &mut R,
+    ) {
+        self.close_taker(bar, lane, close, recorder);
+    }
     /// Closes a whole position at a taker price, or as much of it as `cap` leaves.
-    #[inline]
+    #[inline(always)]
     pub(super) fn close_taker<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
@@ -209,7 +224,7 @@ impl Account {
             flags,
             origin,
         };
-        self.book_fill(bar, execution, recorder);
+        self.book_fill_at(bar, execution, self.fee_frac(liquidity), recorder);
     }
     /// Side, steps and quantity that close a position, cut by the participation cap where that covers exits.
     pub(super) fn closing_leg(

@@ -144,6 +144,9 @@ impl Account {
     /// `stops_first_bar` carried stops see the whole bar here.
     pub(super) fn levels_at_open<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         let whole_bar = self.stops_come_first();
+        if !whole_bar && !self.opens_beyond_a_level(bar) {
+            return;
+        }
         let stops = |hit| matches!(hit, Hit::Stop { gapped, .. } if whole_bar || gapped);
         self.for_each_touched(bar, false, recorder, stops);
         self.for_each_touched(bar, false, recorder, |hit| matches!(hit, Hit::TargetAtOpen { .. }));
@@ -201,12 +204,33 @@ impl Account {
     /// Forgets what only the bar that ends needed.
     #[inline]
     pub(super) fn forget_bar(&mut self) {
-        self.touched.fill(0);
-        self.increased.fill(0);
-        self.opened.fill(0);
-        self.fresh_target.fill(0);
-        self.changed_inside.fill(0);
-        self.entered_inside.fill(0);
+        for mask in [
+            &mut self.touched,
+            &mut self.increased,
+            &mut self.opened,
+            &mut self.fresh_target,
+            &mut self.changed_inside,
+            &mut self.entered_inside,
+        ] {
+            match mask.as_mut_slice() {
+                // Nearly always; a call to clear memory costs more than it clears.
+                [word] => *word = 0,
+                words => words.fill(0),
+            }
+        }
+    }
+    /// Whether the open alone may touch a level of a carried position.
+    #[inline]
+    fn opens_beyond_a_level(&self, bar: &Bar<'_>) -> bool {
+        let mut any = false;
+        for word in 0..self.touched.len() {
+            for_each_bit(self.touched[word], |bit| {
+                let lane = Lane::of_bit(word, bit);
+                let open = bar.px(bar.tile.open, lane.symbol);
+                any |= self.levels.may_touch(lane, open, open);
+            });
+        }
+        any
     }
     fn for_each_touched<R: Recorder>(
         &mut self,
@@ -263,7 +287,7 @@ impl Account {
             let (flags, bound_px) = (FillFlags::STOP_RUN, f64::NAN);
             let trigger_px = stop_px;
             let close = TakerClose { base_px, trigger_px, impact, reason, flags, bound_px, capped: true };
-            self.close_taker(bar, lane, close, recorder);
+            self.close_taker_apart(bar, lane, close, recorder);
         }
     }
     /// Closes a position by its stop loss or take profit.
@@ -287,7 +311,7 @@ impl Account {
             bound_px: f64::NAN,
             capped: true,
         };
-        match hit {
+        let (close, limit) = match hit {
             Hit::Stop { base_px, level_px, gapped, contested } => {
                 let reason = if !self.levels.trails[lane.symbol].has_stop_loss {
                     FillReason::Trail
@@ -303,33 +327,27 @@ impl Account {
                     .with(FillFlags::STOP_RUN, !gapped)
                     .with(FillFlags::STOP_AND_TARGET, contested);
                 let close = market(base_px, reason, flags);
-                let close = TakerClose { impact: Impact::Stop, trigger_px: level_px, ..close };
-                self.close_taker(bar, lane, close, recorder);
+                (TakerClose { impact: Impact::Stop, trigger_px: level_px, ..close }, false)
             }
             // A target that was marketable when it arrived: a limit order is never filled beyond its price.
             Hit::TargetAtOpen { arrives: true } => {
                 let close = market(ohlc.open, FillReason::TakeProfitMarketable, FillFlags::GAPPED);
                 let bound_px = if as_limit { target } else { f64::NAN };
-                self.close_taker(bar, lane, TakerClose { bound_px, ..close }, recorder);
+                (TakerClose { bound_px, ..close }, false)
             }
             Hit::TargetAtOpen { arrives: false } => {
-                let (reason, flags) = (FillReason::TakeProfitOpen, FillFlags::GAPPED);
-                if as_limit {
-                    self.close_at_limit(bar, lane, target, reason, flags, recorder);
-                } else {
-                    self.close_taker(bar, lane, market(ohlc.open, reason, flags), recorder);
-                }
+                (market(ohlc.open, FillReason::TakeProfitOpen, FillFlags::GAPPED), as_limit)
             }
+            // As a market order triggered inside the bar: the open has not passed it, so its base is the level.
             Hit::TargetInside { contested } => {
-                let (reason, flags) =
-                    (FillReason::TakeProfit, none.with(FillFlags::STOP_AND_TARGET, contested));
-                if as_limit {
-                    self.close_at_limit(bar, lane, target, reason, flags, recorder);
-                } else {
-                    // Triggered inside the bar: the open has not passed it, so its base is the level.
-                    self.close_taker(bar, lane, market(target, reason, flags), recorder);
-                }
+                let flags = none.with(FillFlags::STOP_AND_TARGET, contested);
+                (market(target, FillReason::TakeProfit, flags), as_limit)
             }
+        };
+        if limit {
+            self.close_at_limit(bar, lane, target, close.reason, close.flags, recorder);
+        } else {
+            self.close_taker(bar, lane, close, recorder);
         }
     }
     fn close_at_limit<R: Recorder>(

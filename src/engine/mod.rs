@@ -12,6 +12,7 @@ mod funding;
 mod intrabar;
 mod liquidation;
 mod margin;
+mod next_open;
 mod open;
 mod orders;
 mod quiet;

@@ -17,6 +17,7 @@ impl Account {
     /// A symbol delisted at `D` pays no funding at `D` or after (semantics 3.3).
     #[inline]
     pub(super) fn open_phase<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
+        self.queue_next_open(bar);
         self.update_fees(bar.open_ms());
         self.settle_funding(bar, recorder);
         let delistings = &bar.venue.listings.delistings;
@@ -141,7 +142,7 @@ impl Account {
         }
     }
     /// Bits of the tradable lanes whose levels this bar may touch.
-    fn find_touched(&mut self, bar: &Bar<'_>) {
+    pub(super) fn find_touched(&mut self, bar: &Bar<'_>) {
         let (low, high) = (bar.tile.row(bar.tile.low, bar.row), bar.tile.row(bar.tile.high, bar.row));
         let (below, above) = self.levels.triggers();
         barloom_kernels::account::touched(low, high, below, above, &mut self.touched);

@@ -264,7 +264,7 @@ impl Account {
             flags,
             origin,
         };
-        self.book_fill(bar, execution, recorder);
+        self.book_fill_at(bar, execution, self.fee_frac(liquidity), recorder);
         if act.inside {
             self.changed_inside[lane.word] |= lane.bit;
         }
@@ -401,12 +401,7 @@ impl Account {
         if !attached.take_profit_px.is_nan() && !act.inside {
             self.fresh_target[lane.word] |= lane.bit;
         }
-        let exit_side = order.side.opposite();
-        let rules = &bar.venue.rules[lane.symbol];
-        // NaN passes through the rounding, and keeps what is there.
-        let stop_loss = rules.round_stop(attached.stop_loss_px, exit_side);
-        let take_profit = rules.round_limit(attached.take_profit_px, exit_side);
-        self.levels.attach(lane, order.side == Side::Buy, stop_loss, take_profit, bar.bar);
+        self.attach_rounded(bar, lane, order.side, attached.stop_loss_px, attached.take_profit_px);
         if !attached.trail_px.is_nan() {
             self.levels.attach_trail(lane, attached.trail_px, attached.activation_px);
         }

@@ -27,7 +27,8 @@ impl Account {
     ) -> usize {
         let checks_every_bar = self.plan.check_invariants == CheckInvariants::EveryBar;
         let follows = !signals.never_trails && self.book.open_positions() > 0;
-        if !self.orders.is_empty() || self.levels.any() || follows || checks_every_bar {
+        if !self.orders.is_empty() || self.next_open.any() || self.levels.any() || follows || checks_every_bar
+        {
             return bars.start;
         }
         let mut end = bars.end.min(venue.run.end - 1);
@@ -66,8 +67,10 @@ impl Account {
         let exit = |mask: Option<&[u64]>, held: u64| {
             if held == 0 { None } else { cut(mask, rows.clone()).iter().position(|exit| exit & held != 0) }
         };
-        let firsts = [entry, exit(signals.long_exit, held_long), exit(signals.short_exit, held_short)];
-        firsts.into_iter().flatten().min().unwrap_or(rows.len())
+        let none = rows.len();
+        let long_exit = exit(signals.long_exit, held_long).unwrap_or(none);
+        let short_exit = exit(signals.short_exit, held_short).unwrap_or(none);
+        entry.unwrap_or(none).min(long_exit).min(short_exit)
     }
     /// First of the bars just marked that is not surely without a liquidation and a trim, or the end; the balances of
     /// the last one before it are those that the next is judged by.
@@ -89,6 +92,7 @@ impl Account {
                     tile,
                     trailing_volume: None,
                     stress,
+                    quotes: None,
                     regimes_before: None,
                     regimes: None,
                     row,

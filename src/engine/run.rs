@@ -53,6 +53,7 @@ pub fn run_account<R: Recorder>(
             trailing_volume: trailing,
             stress,
             regimes: regimes.of(0),
+            quotes: None,
             signals: signals.trial(0),
         };
         account.step_tile(&venue, &feed, recorder);

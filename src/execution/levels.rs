@@ -4,7 +4,7 @@
 //! Finding the few that a bar touches is a row of compares over two trigger columns; what then happens is decided in
 //! whole ticks, for the touched lanes alone. Trails move the stop at a close, lane by lane, where there are any.
 
-use super::rules::SymbolRules;
+use super::rules::{SLACK, SymbolRules};
 use crate::portfolio::Lane;
 
 /// Attached levels of an account, by lane.
@@ -63,9 +63,6 @@ impl Trail {
         }
     }
 }
-
-/// Relative slack of the trigger columns; larger than the tolerance of the tick grid, corrected by the exact test.
-const SLACK: f64 = 1e-8;
 
 impl Levels {
     /// No levels on any lane.

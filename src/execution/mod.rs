@@ -8,5 +8,6 @@ pub mod funding;
 pub mod levels;
 pub mod orders;
 pub mod pricing;
+pub mod quotes;
 pub mod rules;
 pub mod volume;

@@ -71,6 +71,23 @@ pub fn slippage_factor(side: Side, bps: f64) -> f64 {
     1.0 + side.sign() * bps / 1e4
 }
 
+/// Slippage of market orders where no volume is read: known before the first bar.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FixedSlippage {
+    /// Slippage, bps.
+    pub bps: f64,
+    /// What it makes of a price of 1, for sells and for buys.
+    pub factor: [f64; 2],
+}
+
+impl FixedSlippage {
+    /// Of a model that reads no volume.
+    pub fn of(model: &Slippage) -> Self {
+        let (bps, _) = slippage_bps(model, 0.0, 0.0, model.regime_mult_normal);
+        Self { bps, factor: [slippage_factor(Side::Sell, bps), slippage_factor(Side::Buy, bps)] }
+    }
+}
+
 /// The end of the price chain, after slippage.
 #[inline]
 pub fn rounded_price(
@@ -119,10 +136,9 @@ pub fn stop_hit(
         Side::Sell => low,
     };
     let s = side.sign();
-    let stop = rules.in_ticks(stop_px);
-    if s * (rules.in_ticks(open) - stop) >= 0.0 {
+    if rules.at_or_beyond(s, open, stop_px) {
         StopHit::Gap { base_px: open }
-    } else if s * (rules.in_ticks(extreme) - stop) >= 0.0 {
+    } else if rules.at_or_beyond(s, extreme, stop_px) {
         // A level on the far side of the whole bar, of a position entered inside it, counts as the bar's own edge.
         let from = stop_px.max(low).min(high);
         StopHit::Through { base_px: from + overshoot * (extreme - from) }

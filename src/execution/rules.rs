@@ -3,6 +3,9 @@
 use crate::events::{OrderKind, Side};
 use crate::market::{Contract, StepGrid};
 
+/// Relative difference of two prices beyond which no tolerance of the tick grid can make them equal.
+pub const SLACK: f64 = 1e-8;
+
 /// Rounding, minimums and maximums of one symbol.
 #[derive(Debug, Clone, Copy)]
 pub struct SymbolRules {
@@ -77,6 +80,17 @@ impl SymbolRules {
         match self.tick {
             None => s * (price_px - level_px) >= 0.0,
             Some(tick) => tick.steps_floor(s * price_px) >= tick.steps_ceil(s * level_px),
+        }
+    }
+    /// Whether a price is at or beyond a level, going up for `s` = +1 and down for −1; compared in whole ticks, which only
+    /// prices next to the level ask for.
+    #[inline]
+    pub fn at_or_beyond(&self, s: f64, price_px: f64, level_px: f64) -> bool {
+        let beyond = s * (price_px - level_px);
+        if beyond.abs() > level_px.abs() * SLACK {
+            beyond > 0.0
+        } else {
+            s * (self.in_ticks(price_px) - self.in_ticks(level_px)) >= 0.0
         }
     }
     /// Whether a price reaches a resting limit order at `limit_px` (semantics 2.5); `touches`: touching is enough.

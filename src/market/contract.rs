@@ -20,6 +20,10 @@ impl StepGrid {
         let whole = inverse >= 1.0 && (inverse * size - 1.0).abs() <= 1e-12;
         Self { size, inverse: if whole { inverse } else { 0.0 } }
     }
+    /// Steps per unit where that is a whole number, else 0.
+    pub fn inverse(&self) -> f64 {
+        self.inverse
+    }
     /// Value of `k` steps.
     #[inline]
     pub fn value(&self, steps: f64) -> f64 {
@@ -27,37 +31,48 @@ impl StepGrid {
     }
     #[inline]
     fn steps_raw(&self, value: f64) -> f64 {
-        if self.inverse > 0.0 { value * self.inverse } else { value / self.size }
+        if self.inverse > 0.0 { value * self.inverse } else { divided(value, self.size) }
     }
     /// `value` in steps: a whole number when it is on the grid, that is within `max(1e-9, 8·2⁻⁵²·|k|)` of one
     /// (semantics 2.10), else the fraction. Comparing two of these compares prices "in whole ticks".
     #[inline]
     pub fn in_steps(&self, value: f64) -> f64 {
+        let (k, whole, on_grid) = self.nearest(value);
+        if on_grid { whole } else { k }
+    }
+    /// `value` in steps, the nearest whole number of them, and whether it is on the grid.
+    #[inline]
+    fn nearest(&self, value: f64) -> (f64, f64, bool) {
         let k = self.steps_raw(value);
         let whole = nearest_whole(k);
         let tolerance = (8.0 * f64::EPSILON * k.abs()).max(1e-9);
-        if (k - whole).abs() <= tolerance { whole } else { k }
+        (k, whole, (k - whole).abs() <= tolerance)
     }
     /// Steps of `value`, rounded down unless it is on the grid.
     #[inline]
     pub fn steps_floor(&self, value: f64) -> f64 {
-        let k = self.in_steps(value);
-        let whole = nearest_whole(k);
+        let (k, whole, on_grid) = self.nearest(value);
         // Which way a price lies is a coin toss to the branch predictor: add the comparison instead.
-        whole - f64::from(u8::from(whole > k))
+        whole - f64::from(u8::from(!on_grid & (whole > k)))
     }
     /// Steps of `value`, rounded up unless it is on the grid.
     #[inline]
     pub fn steps_ceil(&self, value: f64) -> f64 {
-        let k = self.in_steps(value);
-        let whole = nearest_whole(k);
-        whole + f64::from(u8::from(whole < k))
+        let (k, whole, on_grid) = self.nearest(value);
+        whole + f64::from(u8::from(!on_grid & (whole < k)))
     }
     /// Steps of `value`, toward zero unless it is on the grid.
     #[inline]
     pub fn steps_toward_zero(&self, value: f64) -> f64 {
         if value < 0.0 { self.steps_ceil(value) } else { self.steps_floor(value) }
     }
+}
+
+/// Apart, so that the division of rare grids is not computed beside the product of the others.
+#[cold]
+#[inline(never)]
+fn divided(value: f64, by: f64) -> f64 {
+    value / by
 }
 
 /// Nearest whole number. Adding and taking away 2⁵² rounds in one addition; `f64::round` is a library call where the

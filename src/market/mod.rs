@@ -14,7 +14,7 @@ pub use contract::{Bracket, BracketTable, Contract, StepGrid};
 pub use funding::{FundingRecord, FundingTape};
 pub use grid::TimeGrid;
 pub use panel::{Column, LANE_CHUNK, MarketPanels, lane_stride, mask_words};
-pub use tile::{Tile, TileBuffer};
+pub use tile::{TILE_BARS, Tile, TileBuffer};
 
 /// A symbol: its name, its contract and its margin brackets.
 #[derive(Debug, Clone, PartialEq)]

@@ -48,8 +48,6 @@ pub struct Book {
     pub wallet: Money,
     /// Cash `B` of the independent form (semantics 4.4).
     pub cash: Money,
-    /// Σ realised PnL.
-    pub realized: Money,
     open_positions: u32,
     /// Largest gross notional ever booked: the scale of rounding errors.
     pub turnover_scale: f64,
@@ -83,7 +81,6 @@ impl Book {
             held_short: vec![0; words],
             wallet: money,
             cash: money,
-            realized: Money::default(),
             open_positions: 0,
             turnover_scale: initial_capital_usdt,
         }
@@ -106,7 +103,7 @@ impl Book {
     /// Books a fill of `dq` units (signed; `steps_delta` of them in steps), after which the position is `qty_after`.
     ///
     /// Average-entry accounting, semantics 4.2; the fee is not part of the entry price.
-    #[inline]
+    #[inline(always)]
     pub fn book_fill(
         &mut self,
         lane: Lane,
@@ -149,7 +146,6 @@ impl Book {
         self.wallet.add(realized - fee_usdt);
         self.cash.add(-traded);
         self.cash.add(-fee_usdt);
-        self.realized.add(realized);
         self.turnover_scale = self.turnover_scale.max(traded.abs());
         Booked {
             realized_usdt: realized,

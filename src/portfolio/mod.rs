@@ -6,4 +6,4 @@ mod book;
 mod money;
 
 pub use book::{Book, Booked, Lane};
-pub use money::Money;
+pub use money::{Money, MoneyColumns};

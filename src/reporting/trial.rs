@@ -14,7 +14,7 @@ use super::stats::{self, DAY_MS, DAYS_PER_YEAR};
 use super::waterfall::{CostSteps, overshoot_usdt, slippage_usdt};
 use crate::events::{Fill, FillReason, FundingPayment, Insurance, Liquidity, MarkRows, OrderEnd, Recorder};
 use crate::market::TimeGrid;
-use crate::portfolio::Money;
+use crate::portfolio::{Money, MoneyColumns};
 
 /// Tail probability of the daily value at risk and expected shortfall.
 const TAIL_ALPHA: f64 = 0.05;
@@ -62,8 +62,6 @@ struct TradeSums {
     closed: u64,
     wins: u64,
     losses: u64,
-    gross_profit: Money,
-    gross_loss: Money,
     bars_held: u64,
 }
 
@@ -71,29 +69,40 @@ struct TradeSums {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct CashSums {
     fills: u64,
-    realized: Money,
-    maker_fees: Money,
-    taker_fees: Money,
+    of_fills: MoneyColumns<9>,
     funding: Money,
-    slippage: Money,
-    notional: Money,
-    overshoot: Money,
     liquidations: u64,
-    liquidation_fees: Money,
     insurance: Money,
     /// Unrealised PnL at the last mark.
     unrealized_usdt: f64,
 }
 
+/// Columns of [`CashSums::of_fills`].
+#[derive(Debug, Clone, Copy)]
+enum OfFills {
+    Realized,
+    MakerFees,
+    TakerFees,
+    LiquidationFees,
+    Slippage,
+    Overshoot,
+    Notional,
+    GrossProfit,
+    GrossLoss,
+}
+
 impl CashSums {
+    fn of_fills(&self, column: OfFills) -> f64 {
+        self.of_fills.value(column as usize)
+    }
     fn waterfall(&self) -> CostSteps {
         CostSteps {
-            price_pnl_usdt: self.realized.value() + self.unrealized_usdt,
-            fees_usdt: self.maker_fees.value() + self.taker_fees.value(),
-            slippage_usdt: self.slippage.value(),
-            overshoot_usdt: self.overshoot.value(),
+            price_pnl_usdt: self.of_fills(OfFills::Realized) + self.unrealized_usdt,
+            fees_usdt: self.of_fills(OfFills::MakerFees) + self.of_fills(OfFills::TakerFees),
+            slippage_usdt: self.of_fills(OfFills::Slippage),
+            overshoot_usdt: self.of_fills(OfFills::Overshoot),
             funding_usdt: self.funding.value(),
-            liquidation_usdt: self.liquidation_fees.value(),
+            liquidation_usdt: self.of_fills(OfFills::LiquidationFees),
             insurance_usdt: self.insurance.value(),
         }
     }
@@ -231,7 +240,8 @@ impl TrialStats {
 
     fn trade_metrics(&self, metrics: &mut Metrics) {
         let trades = &self.trades;
-        let (profit, loss) = (trades.gross_profit.value(), trades.gross_loss.value());
+        let (profit, loss) =
+            (self.cash.of_fills(OfFills::GrossProfit), self.cash.of_fills(OfFills::GrossLoss));
         let per = |sum: f64, count: u64| (count > 0).then(|| sum / count as f64);
         let (avg_win, avg_loss) = (per(profit, trades.wins), per(loss, trades.losses));
         metrics.set(Metric::Trades, trades.closed as f64);
@@ -250,56 +260,60 @@ impl TrialStats {
 
     fn cash_metrics(&self, metrics: &mut Metrics) {
         let cash = &self.cash;
-        let (maker, taker) = (cash.maker_fees.value(), cash.taker_fees.value());
+        let (maker, taker) = (cash.of_fills(OfFills::MakerFees), cash.of_fills(OfFills::TakerFees));
         metrics.set(Metric::Fills, cash.fills as f64);
-        metrics.set(Metric::TotalRealizedPnl, cash.realized.value());
+        metrics.set(Metric::TotalRealizedPnl, cash.of_fills(OfFills::Realized));
         metrics.set(Metric::TotalFees, maker + taker);
         metrics.set(Metric::TotalMakerFees, maker);
         metrics.set(Metric::TotalTakerFees, taker);
         metrics.set(Metric::TotalFunding, cash.funding.value());
-        metrics.set(Metric::TotalSlippageCost, cash.slippage.value());
-        metrics.set(Metric::TotalOvershootCost, cash.overshoot.value());
+        metrics.set(Metric::TotalSlippageCost, cash.of_fills(OfFills::Slippage));
+        metrics.set(Metric::TotalOvershootCost, cash.of_fills(OfFills::Overshoot));
         metrics.set(Metric::Liquidations, cash.liquidations as f64);
-        metrics.set(Metric::TotalLiquidationFees, cash.liquidation_fees.value());
+        metrics.set(Metric::TotalLiquidationFees, cash.of_fills(OfFills::LiquidationFees));
         metrics.set(Metric::TotalInsurance, cash.insurance.value());
         let waterfall = cash.waterfall();
         metrics.set(Metric::GrossPnl, waterfall.gross_usdt());
         metrics.set(Metric::NetPnl, waterfall.net_usdt());
         let mean_equity = self.curve.mean_equity_usdt().filter(|&mean| mean > 0.0);
-        metrics.set(Metric::Turnover, mean_equity.map(|mean| cash.notional.value() / mean / self.years()));
+        metrics.set(
+            Metric::Turnover,
+            mean_equity.map(|mean| cash.of_fills(OfFills::Notional) / mean / self.years()),
+        );
     }
 }
 
 impl Recorder for TrialStats {
-    #[inline]
+    /// Inlined, so that what it does not read is never made.
+    #[inline(always)]
     fn fill(&mut self, fill: &Fill) {
-        let cash = &mut self.cash;
-        cash.fills += 1;
-        cash.realized.add(fill.realized_usdt);
-        if fill.reason == FillReason::Liquidation {
-            cash.liquidations += 1;
-            cash.liquidation_fees.add(fill.fee_usdt);
-        } else {
-            match fill.liquidity {
-                Liquidity::Maker => cash.maker_fees.add(fill.fee_usdt),
-                Liquidity::Taker => cash.taker_fees.add(fill.fee_usdt),
-            }
-        }
-        cash.slippage.add(slippage_usdt(fill));
-        if !fill.trigger_px.is_nan() {
-            cash.overshoot.add(overshoot_usdt(fill));
-        }
-        cash.notional.add(fill.qty * fill.price);
+        let liquidation = fill.reason == FillReason::Liquidation;
+        let fee = |is: bool| if is { fill.fee_usdt } else { 0.0 };
+        let mut net_usdt = 0.0;
         if let Some(closed) = self.episodes.fill(fill) {
-            let (trades, net) = (&mut self.trades, closed.episode.net_usdt());
+            net_usdt = closed.episode.net_usdt();
+            let trades = &mut self.trades;
             trades.closed += 1;
             trades.bars_held += u64::from(closed.exit_bar - closed.episode.entry_bar);
-            // Adding zero changes nothing, and a win or a loss cannot be predicted.
-            trades.wins += u64::from(net > 0.0);
-            trades.losses += u64::from(net < 0.0);
-            trades.gross_profit.add(net.max(0.0));
-            trades.gross_loss.add(net.min(0.0));
+            // A win or a loss cannot be predicted.
+            trades.wins += u64::from(net_usdt > 0.0);
+            trades.losses += u64::from(net_usdt < 0.0);
         }
+        let cash = &mut self.cash;
+        cash.fills += 1;
+        cash.liquidations += u64::from(liquidation);
+        // In the order of `OfFills`.
+        cash.of_fills.add([
+            fill.realized_usdt,
+            fee(!liquidation && fill.liquidity == Liquidity::Maker),
+            fee(!liquidation && fill.liquidity == Liquidity::Taker),
+            fee(liquidation),
+            slippage_usdt(fill),
+            overshoot_usdt(fill),
+            fill.qty * fill.price,
+            net_usdt.max(0.0),
+            net_usdt.min(0.0),
+        ]);
     }
 
     #[inline]

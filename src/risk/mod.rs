@@ -17,14 +17,20 @@ pub struct Balances {
     pub wallet_usdt: f64,
 }
 
-/// Notional of a new opening order, USDT; 0 when the sizing equity is not positive.
+/// The equity that sizes refer to, USDT.
 #[inline]
-pub fn opening_notional_usdt(plan: &EnginePlan, balances: Balances) -> f64 {
-    let equity = match plan.sizing_equity {
+pub fn sizing_equity_usdt(plan: &EnginePlan, balances: Balances) -> f64 {
+    match plan.sizing_equity {
         SizingEquity::Equity => balances.equity_usdt,
         SizingEquity::Wallet => balances.wallet_usdt,
         SizingEquity::Initial => plan.initial_capital_usdt,
-    };
+    }
+}
+
+/// Notional of a new opening order, USDT; 0 when the sizing equity is not positive.
+#[inline]
+pub fn opening_notional_usdt(plan: &EnginePlan, balances: Balances) -> f64 {
+    let equity = sizing_equity_usdt(plan, balances);
     if equity <= 0.0 {
         return 0.0;
     }

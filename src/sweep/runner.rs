@@ -18,6 +18,7 @@ use crate::config::Spec;
 use crate::config::plan::EnginePlan;
 use crate::engine::{Account, TileFeed, Venue};
 use crate::error::{BadInput, Error, Result};
+use crate::execution::quotes::QuoteSets;
 use crate::execution::volume::TrailingVolume;
 use crate::liquidity::{RegimePlan, RegimeSets};
 use crate::market::{Market, TileBuffer};
@@ -117,17 +118,21 @@ pub struct TrialResult {
     pub daily_equity: Vec<f64>,
 }
 
-/// Trials per chunk: a constant of the number of trials alone, so that every machine cuts alike.
-pub fn chunk_trials(trials: usize, symbols: usize) -> usize {
-    // Few symbols make light trials: more of them share a tile and its signals.
-    let light = if symbols <= 8 { 4 } else { 1 };
-    light
-        * match trials {
-            0..=32 => 8,
-            33..=4096 => 16,
-            4097..=65_536 => 32,
-            _ => 128,
-        }
+/// Symbol-bars of a chunk at most, unless it has few trials: some tenths of a second of work.
+const CHUNK_SYMBOL_BARS: usize = 100_000_000;
+
+/// Trials per chunk: a constant of the sweep alone, so that every machine cuts alike.
+///
+/// Trials of a chunk share a tile, its signals and its quotes: the more the better, as long as their state stays in the
+/// cache. Small sweeps are cut in two at least, large ones into parts that are worth a file each.
+pub fn chunk_trials(trials: usize, symbols: usize, bars: usize) -> usize {
+    let least = match trials {
+        0..=4096 => 8,
+        4097..=65_536 => 32,
+        _ => 128,
+    };
+    let by_work = (CHUNK_SYMBOL_BARS / (symbols * bars).max(1)).min(64);
+    by_work.min(trials.div_ceil(2)).max(least)
 }
 
 /// Chunks looked at to find what they share; of more, so many that lie evenly.
@@ -225,7 +230,7 @@ impl<'a> Job<'a> {
     }
     /// Trials per chunk.
     pub fn chunk_trials(&self) -> usize {
-        chunk_trials(self.points.len(), self.market.symbols.len())
+        chunk_trials(self.points.len(), self.market.symbols.len(), self.run.len())
     }
     /// Trials of a chunk.
     pub fn chunk(&self, chunk: usize) -> Range<usize> {
@@ -449,6 +454,9 @@ fn run_accounts(
     let needs_stress = plans.iter().any(|plan| Account::needs_stress(plan));
     let mut stress_rows = MarketStress::default();
     let mut regimes = RegimeSets::new(plans.iter().map(|plan| plan.regimes()), job.market);
+    let quoted = plans.iter().map(|plan| Account::takes_quotes(plan).then_some(*plan));
+    let mut quotes = QuoteSets::new(quoted, job.market);
+    let mut orders_filled = 0;
     let mut bar = 0;
     while bar < job.run.end && !plans.is_empty() {
         let rows = job.tile_bars.max(1).min(job.run.end - bar);
@@ -457,6 +465,7 @@ fn run_accounts(
         let stress = needs_stress.then(|| stress_rows.load(job.market, &tile));
         regimes.step(job.market, &tile);
         signals.step(job.market, &tile);
+        quotes.load(&tile, std::mem::take(&mut orders_filled));
         for (trial, (account, outcome)) in accounts.iter_mut().enumerate() {
             let Ok(stats) = outcome else { continue };
             let feed = TileFeed {
@@ -464,6 +473,7 @@ fn run_accounts(
                 trailing_volume: trailing,
                 stress,
                 regimes: regimes.of(trial),
+                quotes: quotes.of(trial),
                 signals: signals.trial(trial),
             };
             let step = || account.step_tile(venue, &feed, stats);
@@ -471,6 +481,7 @@ fn run_accounts(
             if let Err(panic) = catch_unwind(AssertUnwindSafe(step)) {
                 *outcome = Err(panic_text(&*panic));
             }
+            orders_filled += account.take_filled_orders();
         }
         bar += rows;
         if !on_tile(rows) {

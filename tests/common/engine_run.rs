@@ -118,6 +118,7 @@ struct Masks<'a> {
     short_exit: Vec<u64>,
     levels: Levels<'a>,
     intents: &'a [OrderIntent],
+    never_trails: bool,
 }
 
 struct Levels<'a>(&'a RefSignals);
@@ -149,6 +150,7 @@ impl<'a> Masks<'a> {
             short_exit: mask(|s| s.short_exit),
             levels: Levels(&case.signals),
             intents: &case.intents,
+            never_trails: !trails(case),
         }
     }
     fn rows(&self, bars: Range<usize>) -> SignalTile<'_> {
@@ -157,7 +159,7 @@ impl<'a> Masks<'a> {
         let to = self.intents.partition_point(|i| (i.bar as usize) < end);
         let intents = &self.intents[from..to];
         if self.levels.0.is_empty() {
-            return SignalTile { intents, ..SignalTile::default() };
+            return SignalTile { intents, never_trails: self.never_trails, ..SignalTile::default() };
         }
         let rows = first * self.words..end * self.words;
         SignalTile {
@@ -167,9 +169,20 @@ impl<'a> Masks<'a> {
             short_exit: Some(&self.short_exit[rows]),
             values: Some(&self.levels),
             intents,
-            never_trails: false,
+            never_trails: self.never_trails,
         }
     }
+}
+
+/// Whether anything in a case carries a trailing stop.
+fn trails(case: &RandomCase) -> bool {
+    let of_signal = |levels: &AttachedLevels| match levels {
+        AttachedLevels::Prices(levels) => !levels.trail_px.is_nan(),
+        AttachedLevels::Rejected(_) => false,
+    };
+    let mut signals = case.signals.iter().flatten();
+    signals.any(|signal| of_signal(&signal.long_levels) || of_signal(&signal.short_levels))
+        || case.intents.iter().any(|intent| !intent.attached.trail_px.is_nan())
 }
 
 /// The masks as the engine's signal source: it remembers which bars were stepped last.

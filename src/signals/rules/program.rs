@@ -1,7 +1,7 @@
 //! Rules of many trials as one program: masks for the bar loop, and distances where an entry is decided.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use barloom_kernels::buffer::AlignedBuffer;
 
@@ -21,12 +21,20 @@ use crate::signals::SignalSource;
 /// Visits of single-point evaluation beyond which a distance is rather computed as a panel.
 const MAX_POINT_VISITS: usize = 256;
 
+/// Rules that share a distance from which on it is rather computed as a panel.
+const PANEL_FROM_RULES: usize = 4;
+
 /// The rules of a chunk of trials over one market, stepped tile by tile.
 pub struct RuleProgram {
     evaluator: Evaluator,
     trials: Vec<TrialMasks>,
     distances: Vec<TrialDistances>,
-    shared: Arc<Shared>,
+    /// Nodes that are kept as panels, in ascending order.
+    kept: Vec<NodeId>,
+    /// Their panels of the current tile; trials hold it too, but not between two tiles.
+    panels: Arc<Vec<AlignedBuffer>>,
+    /// What they hold meanwhile.
+    no_panels: Arc<Vec<AlignedBuffer>>,
     rows: usize,
 }
 
@@ -46,20 +54,21 @@ impl TrialMasks {
 
 /// Distances of one trial, computed at single points over the panels that all trials share.
 struct TrialDistances {
-    stop: Option<NodeId>,
-    take_profit: Option<NodeId>,
-    trail: Option<NodeId>,
-    shared: Arc<Shared>,
+    stop: Option<Distance>,
+    take_profit: Option<Distance>,
+    trail: Option<Distance>,
+    nodes: Arc<[Op]>,
+    kept: Arc<[NodeId]>,
+    panels: Arc<Vec<AlignedBuffer>>,
 }
 
-/// What single-point evaluation reads.
-struct Shared {
-    nodes: Arc<[Op]>,
-    /// Nodes that are kept as panels, in ascending order.
-    kept: Vec<NodeId>,
-    /// Their panels of the current tile. Written only between two tiles and read only within one, so the lock is never
-    /// waited for.
-    panels: RwLock<Vec<AlignedBuffer>>,
+/// Where a distance comes from.
+#[derive(Debug, Clone, Copy)]
+enum Distance {
+    /// A kept panel.
+    Panel(usize),
+    /// A node that is computed at the point.
+    Point(NodeId),
 }
 
 /// Compiles the rules for all `trials`, each a set of parameters that differ from the defaults.
@@ -163,19 +172,23 @@ impl RuleProgram {
         let wanted: Vec<NodeId> = bound.wanted().collect();
         let BoundTrials { masks, distances, kept } = bound;
         let evaluator = Evaluator::new(graph, &wanted, market, cache);
-        let shared = Arc::new(Shared {
-            nodes: Arc::clone(evaluator.nodes()),
-            panels: RwLock::new(vec![AlignedBuffer::default(); kept.len()]),
-            kept,
-        });
+        let panels = Arc::new(vec![AlignedBuffer::default(); kept.len()]);
+        let shared: Arc<[NodeId]> = kept.as_slice().into();
+        let from = |node: Option<NodeId>| {
+            node.map(|node| kept.binary_search(&node).map_or(Distance::Point(node), Distance::Panel))
+        };
         let distances = distances
             .into_iter()
-            .map(|[stop, take_profit, trail]| {
-                let shared = Arc::clone(&shared);
-                TrialDistances { stop, take_profit, trail, shared }
+            .map(|[stop, take_profit, trail]| TrialDistances {
+                stop: from(stop),
+                take_profit: from(take_profit),
+                trail: from(trail),
+                nodes: Arc::clone(evaluator.nodes()),
+                kept: Arc::clone(&shared),
+                panels: Arc::clone(&panels),
             })
             .collect();
-        Self { evaluator, trials: masks, distances, shared, rows: 0 }
+        Self { evaluator, trials: masks, distances, kept, panels, no_panels: Arc::default(), rows: 0 }
     }
 
     /// Sets how many rows are computed at a time, instead of what fits the cache; the results are the same.
@@ -190,8 +203,8 @@ impl RuleProgram {
 
     /// Lends the kept panels to the evaluator, or takes them back.
     fn exchange_panels(&mut self) {
-        let mut panels = self.shared.panels.write().unwrap_or_else(PoisonError::into_inner);
-        for (node, panel) in self.shared.kept.iter().zip(panels.iter_mut()) {
+        let panels = Arc::get_mut(&mut self.panels).expect("no trial holds it between two tiles");
+        for (node, panel) in self.kept.iter().zip(panels) {
             self.evaluator.swap_panel(*node, panel);
         }
     }
@@ -199,6 +212,14 @@ impl RuleProgram {
 
 impl SignalSource for RuleProgram {
     fn step(&mut self, market: &Market, tile: &Tile<'_>) {
+        if self.kept.is_empty() {
+            self.evaluator.step(market, tile);
+            self.rows = tile.rows;
+            return;
+        }
+        for distances in &mut self.distances {
+            distances.panels = Arc::clone(&self.no_panels);
+        }
         if self.rows > 0 {
             self.exchange_panels();
         }
@@ -206,6 +227,9 @@ impl SignalSource for RuleProgram {
         self.rows = tile.rows;
         if self.rows > 0 {
             self.exchange_panels();
+        }
+        for distances in &mut self.distances {
+            distances.panels = Arc::clone(&self.panels);
         }
     }
 
@@ -229,14 +253,16 @@ impl SignalSource for RuleProgram {
 impl PointValues for TrialDistances {
     fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels {
         let at = row * tile.lanes + symbol;
-        let panels = self.shared.panels.read().unwrap_or_else(PoisonError::into_inner);
-        let point = Point { shared: &self.shared, panels: &panels, tile, row, symbol };
         // `NaN`: no such rule; `None`: a rule without a usable distance.
-        let distance = |rule: Option<NodeId>| match rule.map(|node| point.number(node)) {
-            None => Some(f64::NAN),
-            Some(distance) => (distance > 0.0).then_some(distance),
+        let distance = |rule: Option<Distance>| {
+            let distance = match rule {
+                None => return Some(f64::NAN),
+                Some(Distance::Panel(slot)) => self.panels[slot][at],
+                Some(Distance::Point(node)) => Point { of: self, tile, row, symbol }.number(node),
+            };
+            (distance > 0.0).then_some(distance)
         };
-        let away = |rule: Option<NodeId>, sign: f64| Some(tile.close[at] + sign * distance(rule)?);
+        let away = |rule: Option<Distance>, sign: f64| Some(tile.close[at] + sign * distance(rule)?);
         let Some(stop_loss_px) = away(self.stop, -side.sign()) else {
             return AttachedLevels::Rejected("stop_distance");
         };
@@ -252,8 +278,7 @@ impl PointValues for TrialDistances {
 
 /// One symbol at one close.
 struct Point<'a> {
-    shared: &'a Shared,
-    panels: &'a [AlignedBuffer],
+    of: &'a TrialDistances,
     tile: &'a Tile<'a>,
     row: usize,
     symbol: usize,
@@ -262,10 +287,10 @@ struct Point<'a> {
 impl Point<'_> {
     fn number(&self, node: NodeId) -> f64 {
         let at = self.row * self.tile.lanes + self.symbol;
-        if let Ok(slot) = self.shared.kept.binary_search(&node) {
-            return self.panels[slot][at];
+        if let Ok(slot) = self.of.kept.binary_search(&node) {
+            return self.of.panels[slot][at];
         }
-        match &self.shared.nodes[node.index()] {
+        match &self.of.nodes[node.index()] {
             Op::Column(column) => column.of(self.tile)[at],
             Op::Const(bits) => f64::from_bits(*bits),
             Op::Unary(op, a) => op.apply(self.number(*a)),
@@ -284,7 +309,7 @@ impl Point<'_> {
     }
 
     fn bit(&self, node: NodeId) -> bool {
-        match &self.shared.nodes[node.index()] {
+        match &self.of.nodes[node.index()] {
             Op::Present => self.tile.bit(self.tile.present, self.row, self.symbol),
             Op::Compare(comparison, a, b) => comparison.apply(self.number(*a), self.number(*b)),
             Op::And(a, b) => self.bit(*a) && self.bit(*b),
@@ -295,8 +320,11 @@ impl Point<'_> {
     }
 }
 
-/// The deepest nodes with state that `roots` read, ascending; and roots that are too large to compute at a point.
+/// The deepest nodes with state that `roots` read, ascending; and roots that are too large to compute at a point, or
+/// that several rules share.
 fn kept_panels(nodes: &[Op], roots: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+    let mut rules = vec![0_usize; nodes.len()];
+    let roots: Vec<NodeId> = roots.inspect(|root| rules[root.index()] += 1).collect();
     let mut visits = vec![1_usize; nodes.len()];
     let mut is_kept = vec![false; nodes.len()];
     for (index, op) in nodes.iter().enumerate() {
@@ -311,9 +339,13 @@ fn kept_panels(nodes: &[Op], roots: impl Iterator<Item = NodeId>) -> Vec<NodeId>
     }
     let mut kept = Vec::new();
     let mut seen = vec![false; nodes.len()];
-    let mut open: Vec<(NodeId, bool)> = roots.map(|root| (root, true)).collect();
+    let is_panel = |node: NodeId| {
+        let is_constant = matches!(nodes[node.index()], Op::Const(_) | Op::Column(_));
+        !is_constant && (rules[node.index()] >= PANEL_FROM_RULES || visits[node.index()] > MAX_POINT_VISITS)
+    };
+    let mut open: Vec<(NodeId, bool)> = roots.into_iter().map(|root| (root, true)).collect();
     while let Some((node, is_root)) = open.pop() {
-        if is_kept[node.index()] || (is_root && visits[node.index()] > MAX_POINT_VISITS) {
+        if is_kept[node.index()] || (is_root && is_panel(node)) {
             kept.push(node);
         } else if !std::mem::replace(&mut seen[node.index()], true) {
             open.extend(nodes[node.index()].operands().into_iter().map(|operand| (operand, false)));

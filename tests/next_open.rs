@@ -1,0 +1,79 @@
+//! The short way of an order against the long one: what a sweep does without order records, and with prices made for
+//! all its trials at once, gives the same bits as a recorded run, event by event.
+
+mod common;
+mod reference;
+
+use barloom::config::plan::{EntryBeyondStop, Sequencing};
+use barloom::engine::api::{Fill, FundingPayment, Insurance, MarkRows, OrderEnd, Recorder};
+use common::engine_run::run_case;
+use common::random_market::{RandomCase, Scope};
+use proptest::prelude::*;
+
+/// What happened, as text: `{:?}` of a number reads back to the same bits.
+#[derive(Default)]
+struct Story<const RECORDED: bool>(Vec<String>);
+
+impl<const RECORDED: bool> Recorder for Story<RECORDED> {
+    const WANTS_ORDERS: bool = RECORDED;
+
+    fn fill(&mut self, fill: &Fill) {
+        self.0.push(format!("{fill:?}"));
+    }
+    fn funding(&mut self, payment: &FundingPayment) {
+        self.0.push(format!("{payment:?}"));
+    }
+    fn insurance(&mut self, payment: &Insurance) {
+        self.0.push(format!("{payment:?}"));
+    }
+    fn order_end(&mut self, _: &OrderEnd) {}
+    fn marks(&mut self, rows: &MarkRows<'_>) {
+        let MarkRows { bar0, wallet_usdt, unrealized_usdt, gross_usdt, net_usdt, positions, .. } = rows;
+        for (at, wallet) in wallet_usdt.iter().enumerate() {
+            let rest = (unrealized_usdt[at], gross_usdt[at], net_usdt[at], positions[at]);
+            self.0.push(format!("{} {wallet:?} {rest:?}", bar0 + at));
+        }
+    }
+}
+
+/// Takes away what would send every order the long way.
+fn plain(case: &mut RandomCase) {
+    case.plan.margin = None;
+    case.plan.liquidity.enabled = false;
+    case.plan.slippage.b_bps = 0.0;
+    let execution = &mut case.plan.execution;
+    (execution.participation_cap_frac, execution.clamp_to_bar) = (0.0, false);
+    execution.sequencing = Sequencing::Phased;
+    execution.entry_beyond_stop = EntryBeyondStop::FillAndStop;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_sweep_fills_what_a_recorded_run_fills(
+        scope in prop::sample::select(vec![
+            Scope::MarketOrders,
+            Scope::AllOrders,
+            Scope::WithFunding,
+            Scope::WithMargin,
+            Scope::WithRegimes,
+        ]),
+        is_plain in prop::bool::weighted(0.8),
+        seed: u64,
+        symbols in 1_usize..=70,
+        bars in 20_usize..=120,
+        tile_rows in prop::sample::select(vec![1_usize, 7, 64, 256]),
+    ) {
+        let mut case = RandomCase::within(scope, seed, symbols, bars);
+        if is_plain {
+            plain(&mut case);
+        }
+        let long_way = run_case(&case, tile_rows, Story::<true>::default()).0;
+        let short_way = run_case(&case, tile_rows, Story::<false>::default()).0;
+        for (found, expected) in short_way.iter().zip(&long_way) {
+            prop_assert_eq!(found, expected);
+        }
+        prop_assert_eq!(short_way.len(), long_way.len());
+    }
+}
