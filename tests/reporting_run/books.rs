@@ -160,6 +160,7 @@ fn broken_books_are_found() {
             positions: &marks.positions,
             initial_margin_usdt: &[],
             maintenance_margin_usdt: &[],
+            isolated_ratio: &[],
         });
         check_invariants(&recorder, &market, true)
     };
@@ -218,7 +219,7 @@ fn liquidated() -> (Market, RunRecorder) {
     recorder.fill(&Fill { reason, flags, regime, fee_usdt: 2.0, base_px: 76.0, trigger_px: 80.0, ..close });
     // The fund leaves a rounding error, which must not be taken for equity.
     let amount_usdt = 12.0 + 1e-9;
-    recorder.insurance(&Insurance { bar: 1, symbol: 0, amount_usdt });
+    recorder.insurance(&Insurance { bar: 1, symbol: 0, amount_usdt, ruins: true });
     account.wallet_usdt += amount_usdt;
     account.mark(&[70.0]);
     account.mark(&[90.0]);
