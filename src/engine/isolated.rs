@@ -11,6 +11,10 @@ use crate::events::{FillFlags, FillReason, Insurance, Recorder, Side};
 use crate::portfolio::{Booked, Lane};
 use crate::risk::margin::trim_share;
 
+/// How near to a limit is on it: round leverages and coarse ticks put ratios and prices exactly there, where the last
+/// digit would decide (decision 8).
+pub(super) const ON_THE_LIMIT: f64 = 1e-9;
+
 /// A fill as the margin of its position sees it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MarginMove {
@@ -32,6 +36,11 @@ impl Account {
     #[inline]
     pub(super) fn is_isolated(&self) -> bool {
         !self.isolated_usdt.is_empty()
+    }
+    /// What is no money: a margin may be lost to the last cent, and no two ways of adding up agree below it (semantics
+    /// 4.9).
+    pub(super) fn rounding_usdt(&self) -> f64 {
+        1e-9 * self.plan.initial_capital_usdt.max(1.0)
     }
     /// What of the wallet stands behind no position.
     fn free_usdt(&self) -> f64 {
@@ -90,7 +99,8 @@ impl Account {
     /// Whether the guard lets nothing of a symbol open at this close.
     pub(super) fn isolated_guard_blocks(&self, bar: &Bar<'_>, symbol: usize, guard: &MarginGuard) -> bool {
         self.book.steps[symbol] != 0.0
-            && self.isolated_ratio(bar, symbol, self.mark_of(bar, symbol, Moment::Close)) > guard.warn
+            && self.isolated_ratio(bar, symbol, self.mark_of(bar, symbol, Moment::Close))
+                > guard.warn * (1.0 + ON_THE_LIMIT)
     }
     /// Reduce-only market orders that bring the ratio of every position back to its target.
     pub(super) fn trim_isolated(&mut self, bar: &Bar<'_>, guard: &MarginGuard) {
@@ -99,7 +109,7 @@ impl Account {
             for_each_bit(self.book.held(word), |bit| {
                 let symbol = Lane::of_bit(word, bit).symbol;
                 let mark_px = self.mark_of(bar, symbol, Moment::Close);
-                if self.isolated_ratio(bar, symbol, mark_px) <= guard.trim {
+                if self.isolated_ratio(bar, symbol, mark_px) <= guard.trim * (1.0 + ON_THE_LIMIT) {
                     return;
                 }
                 let position = [(self.notional_usdt(symbol, mark_px), self.brackets(bar, symbol))];
@@ -125,7 +135,7 @@ impl Account {
             for_each_bit(self.book.held(word), |bit| {
                 let lane = Lane::of_bit(word, bit);
                 let mark_px = self.mark_of(bar, lane.symbol, moment);
-                if self.isolated_ratio(bar, lane.symbol, mark_px) >= 1.0 {
+                if self.isolated_ratio(bar, lane.symbol, mark_px) >= 1.0 - ON_THE_LIMIT {
                     self.liquidate_alone(bar, lane, mark_px, f64::NAN, flags, recorder);
                     last = Some(lane.symbol);
                 }
@@ -163,7 +173,7 @@ impl Account {
         self.liquidation_trigger = (!liquidation_px.is_nan()).then_some((symbol, liquidation_px));
         self.liquidate_steps(bar, lane, self.book.steps[symbol].abs(), flags, recorder);
         let debt = wallet - self.book.wallet.value() - margin;
-        if debt > 0.0 {
+        if debt > self.rounding_usdt() {
             self.book.book_cash(debt);
             let (bar, symbol) = (bar.bar as u32, symbol as u32);
             recorder.insurance(&Insurance { bar, symbol, amount_usdt: debt, ruins: false });
@@ -179,13 +189,17 @@ impl Account {
         recorder: &mut R,
     ) {
         let is_concerned = last.is_some() || self.book.open_positions() > 0;
-        if !is_concerned || self.equity_at(|symbol| self.mark_of(bar, symbol, moment)) > 0.0 {
+        let equity = self.equity_at(|symbol| self.mark_of(bar, symbol, moment));
+        if !is_concerned || equity > self.rounding_usdt() {
             return;
         }
         self.take_marks(bar, moment);
         self.cancel_for_liquidation(bar, None, recorder);
         self.liquidation_trigger = None;
         self.liquidate_share(bar, 1.0, false, &mut last, flags, recorder);
-        self.insure(bar, last, recorder);
+        if let Some(symbol) = last {
+            let has_debt = self.book.wallet.value() < -self.rounding_usdt();
+            self.end_account(bar, symbol, has_debt, recorder);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::account::{Account, Bar};
 use super::fill::{Execution, Origin};
 use super::intrabar::Ohlc;
+use super::isolated::ON_THE_LIMIT;
 use super::margin::Moment;
 use crate::config::plan::{LiqCheck, LiqMode};
 use crate::events::{FillFlags, FillReason, Insurance, Liquidity, OrderStatus, Recorder};
@@ -67,7 +68,11 @@ impl Account {
             LiquidationPrice::Already => ohlc.open,
         };
         let is_long = exposed.qty > 0.0;
-        let is_beyond = |px: f64, level_px: f64| if is_long { px <= level_px } else { px >= level_px };
+        let slack = if is_isolated { ON_THE_LIMIT } else { 0.0 };
+        let is_beyond = |px: f64, level_px: f64| match is_long {
+            true => px <= level_px * (1.0 + slack),
+            false => px >= level_px * (1.0 - slack),
+        };
         let worst = if is_long { ohlc.low } else { ohlc.high };
         if !is_beyond(worst, liquidation_px) {
             return;
@@ -113,7 +118,10 @@ impl Account {
         if plan.liq_mode == LiqMode::ProRata && self.liquidation_ratio(bar) >= 1.0 {
             self.liquidate_share(bar, 1.0, false, &mut last, flags, recorder);
         }
-        self.insure(bar, last, recorder);
+        let wallet = self.book.wallet.value();
+        if let (0, true, Some(symbol)) = (self.book.open_positions(), wallet < 0.0, last) {
+            self.end_account(bar, symbol, true, recorder);
+        }
     }
     /// Cancels all orders, or those of one symbol.
     pub(super) fn cancel_for_liquidation<R: Recorder>(
@@ -131,16 +139,20 @@ impl Account {
         }
         self.orders.compact();
     }
-    /// What is missing in the wallet once nothing is held: the end of the account.
-    pub(super) fn insure<R: Recorder>(&mut self, bar: &Bar<'_>, last: Option<usize>, recorder: &mut R) {
+    /// The end: the fund fills the wallet up to nothing, and not to a rounding error.
+    pub(super) fn end_account<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        symbol: usize,
+        has_debt: bool,
+        recorder: &mut R,
+    ) {
         let wallet = self.book.wallet.value();
-        if let (0, true, Some(symbol)) = (self.book.open_positions(), wallet < 0.0, last) {
-            self.book.book_cash(-wallet);
-            // The fund fills it up to nothing, and not to a rounding error.
-            self.book.wallet = Money::default();
-            self.ruined = true;
-            let symbol = symbol as u32;
-            let bar = bar.bar as u32;
+        self.book.book_cash(-wallet);
+        self.book.wallet = Money::default();
+        self.ruined = true;
+        if has_debt {
+            let (bar, symbol) = (bar.bar as u32, symbol as u32);
             recorder.insurance(&Insurance { bar, symbol, amount_usdt: -wallet, ruins: true });
         }
     }

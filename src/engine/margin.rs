@@ -248,13 +248,14 @@ impl Account {
             self.equity_at(mark_of) - others.sum::<f64>()
         };
         let free = funds - self.reserved_usdt(bar, acting, plan);
+        let rounding = if is_isolated { self.rounding_usdt() } else { 0.0 };
         let is_covered = |steps: f64| {
             let (qty, notional) = (grid.value(steps), grid.value(kept + steps) * mark_px);
             let margined = if is_isolated { qty * opening.price_px } else { notional };
             let own = margined / self.leverage(bar, symbol, notional, plan);
             let fee = qty * opening.price_px * opening.fee_frac;
             let loss = qty * (opening.side.sign() * (opening.price_px - mark_px)).max(0.0);
-            free - own >= fee + loss
+            free - own >= fee + loss - rounding
         };
         if is_covered(steps) {
             return Ok(steps);

@@ -54,6 +54,8 @@ pub(crate) enum Scope {
     WithMargin,
     /// And liquidity regimes.
     WithRegimes,
+    /// All of it, with isolated margin.
+    Isolated,
 }
 
 /// A whole random case, to be borrowed as a [`RefInput`].
@@ -99,9 +101,11 @@ impl RandomCase {
         }
         if scope >= Scope::WithMargin {
             draw_margin(&mut dice, &mut plan, &mut market);
+            let margin = plan.margin.as_mut().expect("it was drawn");
+            margin.mode = if scope >= Scope::Isolated { MarginMode::Isolated } else { MarginMode::Cross };
         }
         let mut regimes = Vec::new();
-        if scope >= Scope::WithRegimes {
+        if scope >= Scope::WithRegimes && (scope < Scope::Isolated || dice.chance(0.5)) {
             plan.liquidity.enabled = true;
             plan.liquidity.vacuum_blocks_entries = dice.chance(0.7);
             plan.liquidity.thin_size_mult = dice.pick(&[0.5, 0.3, 1.0]);
