@@ -2,7 +2,7 @@
 //!
 //! Column names and their order are public API. A column that has no value is null: margin and regimes where they are
 //! off, and everything that divides by equity once there is none: `gross_exposure`, `net_exposure`, and `margin_ratio`,
-//! which is infinite when positions outlive the equity. Ranks and scores belong to ranked universes, which this build
+//! which is infinite when positions outlive the equity (or an isolated one its margin, being the largest of theirs). Ranks and scores belong to ranked universes, which this build
 //! does not have.
 
 use std::sync::LazyLock;

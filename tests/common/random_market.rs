@@ -102,7 +102,11 @@ impl RandomCase {
         if scope >= Scope::WithMargin {
             draw_margin(&mut dice, &mut plan, &mut market);
             let margin = plan.margin.as_mut().expect("it was drawn");
-            margin.mode = if scope >= Scope::Isolated { MarginMode::Isolated } else { MarginMode::Cross };
+            if scope >= Scope::Isolated {
+                margin.mode = MarginMode::Isolated;
+                // Little leverage leaves something of a margin at the end.
+                margin.max_leverage = dice.pick(&[3.0, 5.0, 10.0, 20.0, 100.0]);
+            }
         }
         let mut regimes = Vec::new();
         if scope >= Scope::WithRegimes && (scope < Scope::Isolated || dice.chance(0.5)) {

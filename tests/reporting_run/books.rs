@@ -300,6 +300,39 @@ fn margin_ratios_that_mean_nothing_are_missing() {
     assert!(initial.iter().all(|x| x.is_nan()), "{initial:?}");
 }
 
+/// What the fund pays for one isolated position ends nothing, and the ratio is that of the weakest position.
+#[test]
+fn an_isolated_liquidation_is_no_ruin() {
+    let (market, ruined) = liquidated();
+    let mut recorder = RunRecorder::new(1, market.grid, 0..3, 400.0);
+    ruined.fills().for_each(|fill| recorder.fill(fill));
+    recorder.insurance(&Insurance { bar: 1, symbol: 0, amount_usdt: 12.0, ruins: false });
+    recorder.marks(&MarkRows {
+        bar0: 0,
+        wallet_usdt: &[400.0, 360.0, 360.0],
+        unrealized_usdt: &[0.0; 3],
+        equity_usdt: &[400.0, 360.0, 360.0],
+        gross_usdt: &[200.0, 0.0, 0.0],
+        net_usdt: &[200.0, 0.0, 0.0],
+        positions: &[1, 0, 0],
+        initial_margin_usdt: &[40.0, 0.0, 0.0],
+        maintenance_margin_usdt: &[5.0, 0.0, 0.0],
+        isolated_ratio: &[f64::INFINITY, 0.125, 0.0],
+    });
+    assert_eq!(check_invariants(&recorder, &market, true), [""; 0]);
+    let table = TableKind::Equity.build(&recorder, &market, &[]);
+    assert_eq!(table.column("state"), Some(&Cells::Text(vec![Some("NORMAL"); 3])));
+    let Some(Cells::Float(ratio)) = table.column("margin_ratio") else { panic!("no margin_ratio") };
+    assert!(ratio[0].is_nan() && ratio[1..] == [0.125, 0.0], "{ratio:?}");
+    close(recorder.metrics().get(Metric::FinalEquity).unwrap(), 360.0);
+    close(recorder.metrics().get(Metric::TotalInsurance).unwrap(), 12.0);
+    assert_eq!(kind_and_fill_of_the_last_line(&recorder), ("INSURANCE", Some(1)));
+}
+
+fn kind_and_fill_of_the_last_line(recorder: &RunRecorder) -> (&'static str, Option<u32>) {
+    ledger_lines(recorder).last().map(|line| (line.kind, line.reference)).expect("a ledger has its deposit")
+}
+
 /// A gap of two bars while a position is held, and one while it is not.
 #[test]
 fn carried_marks_are_counted_where_something_is_held() {
