@@ -104,7 +104,8 @@ impl RandomCase {
             let margin = plan.margin.as_mut().expect("it was drawn");
             if scope >= Scope::Isolated {
                 margin.mode = MarginMode::Isolated;
-                // Little leverage leaves something of a margin at the end.
+                // Little leverage and a small fee leave something of a margin at the end.
+                margin.liq_fee_frac = dice.pick(&[0.0125, 0.002, 0.0]);
                 margin.max_leverage = dice.pick(&[3.0, 5.0, 10.0, 20.0, 100.0]);
             }
         }
