@@ -257,12 +257,13 @@ fn isolated_margin_does_what_the_reference_does() {
             panic!("{seed},{symbols},{bars},{tile_rows},isolated: {difference}");
         }
     }
-    println!(
-        "{liquidations} liquidations, {beside_others} while others go on; {debts} debts, {ruins} ruins, {trims} trims, {cut} orders without margin"
-    );
     if !is_soak {
-        assert!(liquidations > debts + 100);
-        assert!(beside_others > 500 && debts > 300 && ruins > 0 && trims > 300 && cut > 3_000);
+        let found = [liquidations, beside_others, debts, ruins, trims, cut];
+        let enough = [debts + 100, 500, 300, 1, 300, 3_000];
+        assert!(
+            found.iter().zip(&enough).all(|(found, enough)| found >= enough),
+            "{found:?}, not {enough:?}"
+        );
     }
 }
 
