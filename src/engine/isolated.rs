@@ -15,6 +15,10 @@ use crate::risk::margin::trim_share;
 /// digit would decide (decision 8).
 pub(super) const ON_THE_LIMIT: f64 = 1e-9;
 
+/// Of the capital, what is no money. No round number: amounts are round decimals, and so are their sums and differences,
+/// which would lie on the edge of a round one.
+const NO_MONEY_FRAC: f64 = 1.234_567_89e-9;
+
 /// A fill as the margin of its position sees it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MarginMove {
@@ -40,7 +44,7 @@ impl Account {
     /// What is no money: a margin may be lost to the last cent, and no two ways of adding up agree below it (semantics
     /// 4.9).
     pub(super) fn rounding_usdt(&self) -> f64 {
-        1e-9 * self.plan.initial_capital_usdt.max(1.0)
+        NO_MONEY_FRAC * self.plan.initial_capital_usdt.max(1.0)
     }
     /// What of the wallet stands behind no position.
     fn free_usdt(&self) -> f64 {

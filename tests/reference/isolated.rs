@@ -18,9 +18,9 @@ impl Engine<'_> {
     pub(super) fn isolated(&self) -> Option<MarginPlan> {
         self.plan.margin.filter(|margin| margin.mode == MarginMode::Isolated)
     }
-    /// (9), (13), 4.9
+    /// (9), (13)
     pub(super) fn tolerance_usdt(&self) -> f64 {
-        1e-9 * self.money.initial.max(1.0)
+        1.234_567_89e-9 * self.money.initial.max(1.0)
     }
     /// (1)
     fn free_usdt(&self) -> f64 {
