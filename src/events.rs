@@ -442,6 +442,9 @@ pub struct Insurance {
     pub symbol: u32,
     /// Paid in, USDT, positive.
     pub amount_usdt: f64,
+    /// Whether the account ended here, with nothing left; a loss beyond the margin of an isolated position is made good
+    /// without that.
+    pub ruins: bool,
 }
 
 /// Marks of one account over consecutive bars, one value per bar.
@@ -465,6 +468,8 @@ pub struct MarkRows<'a> {
     pub initial_margin_usdt: &'a [f64],
     /// ΣMM, USDT; empty where margin is off.
     pub maintenance_margin_usdt: &'a [f64],
+    /// Largest margin ratio of isolated positions; empty where one wallet stands behind all.
+    pub isolated_ratio: &'a [f64],
 }
 
 /// Receives what happens to one account, in event order; the bar loop is generic over it.

@@ -224,7 +224,6 @@ fn a_wrong_rule_gets_its_column_marked() {
 fn what_is_not_there_yet_is_refused_and_not_ignored() {
     let place = Place::new("csv");
     for (table, key, value) in [
-        ("margin", "mode", "\"isolated\""),
         ("risk", "es_guard", "true"),
         ("risk", "kill_drawdown", "0.25"),
         ("universe", "mode", "\"ranked\""),

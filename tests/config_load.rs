@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use barloom::config::plan::{CheckInvariants, LimitRule, Sizing};
+use barloom::config::plan::{CheckInvariants, LimitRule, MarginMode, Sizing};
 use barloom::config::{LoadedSpec, Spec, load};
 
 struct Config {
@@ -249,7 +249,6 @@ fn features_that_do_not_exist_are_refused() {
         ("execution.trigger_source", "\"mark\"", "\"last\": the mark-price trigger is"),
         ("execution.split_large", "true", "false: splitting is"),
         ("slippage_costs.vol_scaled", "true", "false: scaling by volatility is"),
-        ("margin.mode", "\"isolated\"", "\"cross\": isolated margin is"),
         (
             "sizing.method",
             "\"fixed_risk\"",
@@ -345,6 +344,7 @@ fn guards_are_on_by_default_and_each_has_its_switch() {
     assert_eq!(plan(&[("funding.window_pre_minutes", "-1")]).funding.window_ms, None);
     assert!(plan(&[("margin.guard", "false")]).margin.unwrap().guard.is_none());
     assert!(!plan(&[("margin.liquidation", "false")]).margin.unwrap().liquidation);
+    assert_eq!(plan(&[("margin.mode", "isolated")]).margin.unwrap().mode, MarginMode::Isolated);
     assert_eq!(plan(&[("margin.guard", "false"), ("margin.liquidation", "false")]).margin, None);
     assert!(!plan(&[("liquidity_regimes.enabled", "false")]).liquidity.enabled);
 }
@@ -386,6 +386,9 @@ fn a_tier_stands_in_for_the_plain_fees() {
     let (maker, taker, warnings) = fees(&[("general.fee_tier", "3"), ("general.taker_fee_bps", "4")]);
     assert_eq!((maker, taker), (1.2 / 1e4, 3.2 / 1e4));
     assert_eq!(warnings, ["`general.taker_fee_bps` is not read: general.fee_tier sets the fees"]);
+    let isolated = [("margin.mode", "isolated"), ("margin.liq_mode", "all")];
+    let warnings = set(&isolated).unwrap().warnings;
+    assert_eq!(warnings, ["`margin.liq_mode` is not read: margin.mode is \"isolated\""]);
     assert_eq!(
         fault("[general]\nfee_tier = 10\n"),
         "`general.fee_tier`: found 10; expected a whole number from -1 to 9 (tier)"

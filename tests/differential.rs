@@ -7,15 +7,16 @@ mod common;
 mod reference;
 
 use barloom::data::{Bar, LoadOptions, MemorySymbol, market_from_memory, open_market};
-use barloom::engine::api::{FillFlags, OrderStatus};
+use barloom::engine::api::{FillFlags, FillReason, OrderStatus};
 use barloom::market::Market;
-use barloom::reporting::{RunRecorder, check_invariants};
+use barloom::reporting::{RunRecorder, TrialStats, check_invariants};
 use common::engine_run::{Notes, run_case};
 use common::random_market::{Dice, RandomCase, Scope};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use reference::{RefFill, RefFunding, RefInsurance, RefOrderEnd, RefResult, run};
 use std::fmt::Debug;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 
 fn engine_result(case: &RandomCase, tile_rows: usize) -> RefResult {
@@ -63,7 +64,7 @@ fn same_funding(case: &RandomCase, found: &RefFunding, expected: &RefFunding) ->
 }
 
 fn same_insurance(case: &RandomCase, found: &RefInsurance, expected: &RefInsurance) -> bool {
-    (found.bar, found.symbol) == (expected.bar, expected.symbol)
+    (found.bar, found.symbol, found.ruins) == (expected.bar, expected.symbol, expected.ruins)
         && is_near(found.amount_usdt, expected.amount_usdt, case.plan.initial_capital_usdt.max(1.0))
 }
 
@@ -124,7 +125,11 @@ fn compare(case: &RandomCase, mut found: RefResult, mut expected: RefResult) -> 
     compare_curves("net", case, &found.net, &expected.net)?;
     compare_curves("equity", case, &found.equity, &expected.equity)?;
     compare_curves("initial margin", case, &found.initial_margin, &expected.initial_margin)?;
-    compare_curves("maintenance margin", case, &found.maintenance_margin, &expected.maintenance_margin)
+    compare_curves("maintenance margin", case, &found.maintenance_margin, &expected.maintenance_margin)?;
+    // What is left of a margin may be next to nothing: its reciprocal is what two sums agree on.
+    let reciprocal = |ratios: &[f64]| ratios.iter().map(|ratio| 1.0 / ratio).collect::<Vec<_>>();
+    let [found, expected] = [&found, &expected].map(|result| reciprocal(&result.isolated_ratio));
+    compare_curves("reciprocal of the largest margin ratio", case, &found, &expected)
 }
 
 /// The same cases on every run, so that a check says something about the change and not about the draw. The soak
@@ -151,6 +156,7 @@ fn cases_that_once_differed_agree() {
             "with_funding" => Scope::WithFunding,
             "with_margin" => Scope::WithMargin,
             "with_regimes" => Scope::WithRegimes,
+            "isolated" => Scope::Isolated,
             other => panic!("{other} is no scope"),
         };
         let case =
@@ -223,6 +229,44 @@ fn windows_of_real_bars_agree() {
     }
 }
 
+/// Every position for itself. Without counting what the cases bring about, nothing would show that they bring it about.
+#[test]
+fn isolated_margin_does_what_the_reference_does() {
+    let is_soak = std::env::var_os("SOAK").is_some();
+    let first = if is_soak { RandomState::new().build_hasher().finish() } else { 20_260_101 };
+    let [mut liquidations, mut beside_others, mut debts, mut ruins, mut trims, mut cut] = [0; 6];
+    for number in 0..if is_soak { 1_000 } else { 300 } {
+        let seed = first.wrapping_add(number);
+        let mut dice = Dice::new(!seed);
+        let (symbols, bars) = (dice.whole(1..21), dice.whole(20..301));
+        let tile_rows = dice.pick(&[1, 7, 64, 256]);
+        let case = RandomCase::within(Scope::Isolated, seed, symbols, bars);
+        let found = engine_result(&case, tile_rows);
+        let liquidated = |fill: &&RefFill| fill.reason == FillReason::Liquidation;
+        liquidations += found.fills.iter().filter(liquidated).count();
+        let goes_on = |fill: &RefFill| {
+            let mut later = found.fills.iter().filter(|later| later.bar > fill.bar);
+            later.any(|later| later.symbol != fill.symbol)
+        };
+        beside_others += found.fills.iter().filter(liquidated).filter(|fill| goes_on(fill)).count();
+        debts += found.insurance.iter().filter(|payment| !payment.ruins).count();
+        ruins += found.insurance.iter().filter(|payment| payment.ruins).count();
+        trims += found.fills.iter().filter(|fill| fill.reason == FillReason::MarginTrim).count();
+        cut += found.orders.iter().filter(|end| end.reason == "margin").count();
+        if let Err(difference) = compare(&case, found, run(&case.input())) {
+            panic!("{seed},{symbols},{bars},{tile_rows},isolated: {difference}");
+        }
+    }
+    if !is_soak {
+        let found = [liquidations, beside_others, debts, ruins, trims, cut];
+        let enough = [debts + 100, 500, 300, 1, 300, 3_000];
+        assert!(
+            found.iter().zip(&enough).all(|(found, enough)| found >= enough),
+            "{found:?}, not {enough:?}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -271,12 +315,20 @@ proptest! {
 
     /// Semantics 4.9, by the checker of reporting, whatever is traded.
     #[test]
-    fn recorded_runs_keep_the_invariants(seed: u64, symbols in 1_usize..=20, bars in 20_usize..=300) {
-        let case = RandomCase::within(Scope::WithMargin, seed, symbols, bars);
+    fn recorded_runs_keep_the_invariants(
+        scope in prop::sample::select(vec![Scope::WithMargin, Scope::Isolated]),
+        seed: u64,
+        symbols in 1_usize..=20,
+        bars in 20_usize..=300,
+    ) {
+        let case = RandomCase::within(scope, seed, symbols, bars);
         let capital = case.plan.initial_capital_usdt;
         let recorder = RunRecorder::new(symbols, case.market.grid, case.run.clone(), capital);
         let recorder = run_case(&case, 64, recorder);
         let found = check_invariants(&recorder, &case.market, case.plan.use_mark);
         prop_assert!(found.is_empty(), "{found:#?}\n plan: {:#?}", case.plan);
+        // A sweep asks for less, and marks in one go whatever may be.
+        let alone = run_case(&case, 64, TrialStats::new(symbols, case.market.grid, case.run.clone(), capital));
+        prop_assert_eq!(format!("{:?}", alone.finish()), format!("{:?}", recorder.metrics()));
     }
 }

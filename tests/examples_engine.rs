@@ -11,6 +11,7 @@ use barloom::execution::rules::SymbolRules;
 use barloom::market::{Contract, StepGrid};
 use barloom::portfolio::{Book, Lane};
 use common::engine_run::run_orders;
+use common::isolated_cases;
 use common::order_cases::CASES;
 use common::{assert_near, example, example_runs, num, side_of};
 
@@ -206,6 +207,13 @@ fn example_31_liquidation_event() {
 #[test]
 fn rules_of_orders_funding_and_margin() {
     for case in CASES {
+        case(run_orders);
+    }
+}
+
+#[test]
+fn isolated_margin() {
+    for case in isolated_cases::CASES {
         case(run_orders);
     }
 }

@@ -5,6 +5,7 @@ mod common;
 mod reference;
 
 use common::example_runs::{self, Engine};
+use common::isolated_cases;
 use common::order_cases::CASES;
 use reference::{RefInput, RefSignals, run};
 
@@ -92,6 +93,13 @@ fn example_31_liquidation_event() {
 #[test]
 fn rules_of_orders_funding_and_margin() {
     for case in CASES {
+        case(ENGINE);
+    }
+}
+
+#[test]
+fn isolated_margin() {
+    for case in isolated_cases::CASES {
         case(ENGINE);
     }
 }

@@ -157,71 +157,78 @@ fn in_other_units(case: &RandomCase, c: f64) -> RandomCase {
 
 #[test]
 fn units_of_price_do_not_show() {
-    holds(1, Scope::WithRegimes, |case, dice| {
-        let c = dice.pick(&[2.0, 0.5]);
-        let (expected, found) = (result(&case), result(&in_other_units(&case, c)));
-        assert_eq!(found.fills.len(), expected.fills.len());
-        for (found, expected) in found.fills.iter().zip(&expected.fills) {
-            let in_old_units = RefFill {
-                qty: found.qty * c,
-                price: found.price / c,
-                base_px: found.base_px / c,
-                position_after: found.position_after * c,
-                avg_entry_after: found.avg_entry_after / c,
-                ..found.clone()
-            };
-            assert_eq!(format!("{in_old_units:?}"), format!("{expected:?}"));
-        }
-        assert_eq!(format!("{:?}", found.funding), format!("{:?}", expected.funding));
-        assert_eq!(found.insurance, expected.insurance);
-        for (what, found, expected) in [
-            ("wallet", &found.wallet, &expected.wallet),
-            ("equity", &found.equity, &expected.equity),
-            ("gross", &found.gross, &expected.gross),
-            ("net", &found.net, &expected.net),
-            ("initial margin", &found.initial_margin, &expected.initial_margin),
-            ("maintenance margin", &found.maintenance_margin, &expected.maintenance_margin),
-        ] {
-            assert_same_bits(what, found, expected);
-        }
-        expected.fills.len()
-    });
+    holds(1, Scope::WithRegimes, units_do_not_show);
+    holds(7, Scope::Isolated, units_do_not_show);
+}
+
+fn units_do_not_show(case: RandomCase, dice: &mut Dice) -> usize {
+    let c = dice.pick(&[2.0, 0.5]);
+    let (expected, found) = (result(&case), result(&in_other_units(&case, c)));
+    assert_eq!(found.fills.len(), expected.fills.len());
+    for (found, expected) in found.fills.iter().zip(&expected.fills) {
+        let in_old_units = RefFill {
+            qty: found.qty * c,
+            price: found.price / c,
+            base_px: found.base_px / c,
+            position_after: found.position_after * c,
+            avg_entry_after: found.avg_entry_after / c,
+            ..found.clone()
+        };
+        assert_eq!(format!("{in_old_units:?}"), format!("{expected:?}"));
+    }
+    assert_eq!(format!("{:?}", found.funding), format!("{:?}", expected.funding));
+    assert_eq!(found.insurance, expected.insurance);
+    for (what, found, expected) in [
+        ("wallet", &found.wallet, &expected.wallet),
+        ("equity", &found.equity, &expected.equity),
+        ("gross", &found.gross, &expected.gross),
+        ("net", &found.net, &expected.net),
+        ("initial margin", &found.initial_margin, &expected.initial_margin),
+        ("maintenance margin", &found.maintenance_margin, &expected.maintenance_margin),
+        ("largest margin ratio", &found.isolated_ratio, &expected.isolated_ratio),
+    ] {
+        assert_same_bits(what, found, expected);
+    }
+    expected.fills.len()
+}
+
+#[test]
+fn an_account_of_other_size_earns_as_much_more() {
+    holds(2, Scope::WithRegimes, size_does_not_show);
+    holds(8, Scope::Isolated, size_does_not_show);
 }
 
 /// Brackets grow along, so that the precondition of flat ones is not needed.
-#[test]
-fn an_account_of_other_size_earns_as_much_more() {
-    holds(2, Scope::WithRegimes, |mut case, dice| {
-        case.plan.slippage.b_bps = 0.0;
-        case.plan.execution.participation_cap_frac = 0.0;
-        // Factors that keep decimal steps decimal, so that the largest quantity is on their grid.
-        let k = dice.pick(&[2.0, 10.0]);
-        let mut other = case.clone();
-        other.plan.initial_capital_usdt *= k;
-        if let Sizing::FixedNotional { notional_usdt } = &mut other.plan.sizing {
-            *notional_usdt *= k;
+fn size_does_not_show(mut case: RandomCase, dice: &mut Dice) -> usize {
+    case.plan.slippage.b_bps = 0.0;
+    case.plan.execution.participation_cap_frac = 0.0;
+    // Factors that keep decimal steps decimal, so that the largest quantity is on their grid.
+    let k = dice.pick(&[2.0, 10.0]);
+    let mut other = case.clone();
+    other.plan.initial_capital_usdt *= k;
+    if let Sizing::FixedNotional { notional_usdt } = &mut other.plan.sizing {
+        *notional_usdt *= k;
+    }
+    for symbol in &mut other.market.symbols {
+        let contract = &mut symbol.contract;
+        contract.step = StepGrid::new(contract.step.size * k);
+        contract.min_notional_usdt *= k;
+        for qty in [&mut contract.min_qty, &mut contract.max_qty, &mut contract.market_max_qty] {
+            *qty *= k;
         }
-        for symbol in &mut other.market.symbols {
-            let contract = &mut symbol.contract;
-            contract.step = StepGrid::new(contract.step.size * k);
-            contract.min_notional_usdt *= k;
-            for qty in [&mut contract.min_qty, &mut contract.max_qty, &mut contract.market_max_qty] {
-                *qty *= k;
-            }
-            for bracket in symbol.brackets.iter_mut().flat_map(|table| &mut table.brackets) {
-                bracket.floor_usdt *= k;
-                bracket.cap_usdt *= k;
-                bracket.cum_usdt *= k;
-            }
+        for bracket in symbol.brackets.iter_mut().flat_map(|table| &mut table.brackets) {
+            bracket.floor_usdt *= k;
+            bracket.cap_usdt *= k;
+            bracket.cum_usdt *= k;
         }
-        other.intents.iter_mut().for_each(|intent| intent.qty *= k);
-        let (expected, found) = (result(&case), result(&other));
-        let scale = other.plan.initial_capital_usdt;
-        assert_eq!(found.fills.len(), expected.fills.len());
-        assert_curve("equity", &found.equity, expected.equity.iter().map(|e| e * k), scale);
-        assert_curve("wallet", &found.wallet, expected.wallet.iter().map(|w| w * k), scale);
-        expected.fills.len()
-    });
+    }
+    other.intents.iter_mut().for_each(|intent| intent.qty *= k);
+    let (expected, found) = (result(&case), result(&other));
+    let scale = other.plan.initial_capital_usdt;
+    assert_eq!(found.fills.len(), expected.fills.len());
+    assert_curve("equity", &found.equity, expected.equity.iter().map(|e| e * k), scale);
+    assert_curve("wallet", &found.wallet, expected.wallet.iter().map(|w| w * k), scale);
+    expected.fills.len()
 }
 
 #[test]

@@ -290,8 +290,11 @@ fn margin_funding_rules_and_regimes_ask_for_no_memory() {
     plan.funding.boundary = FundingBoundary::Pessimistic;
     plan.funding.missing = FundingMissing::LastRate;
     let feed = Feed::of_signals(12, 0.0);
-    assert_none_after_warm_up::<false>("a sweep's", &feed, &plan);
-    assert_none_after_warm_up::<true>("orders told", &feed, &plan);
+    for mode in [MarginMode::Cross, MarginMode::Isolated] {
+        plan.margin.as_mut().unwrap().mode = mode;
+        assert_none_after_warm_up::<false>(&format!("a sweep's, {mode:?}"), &feed, &plan);
+        assert_none_after_warm_up::<true>(&format!("orders told, {mode:?}"), &feed, &plan);
+    }
 }
 
 #[test]

@@ -22,7 +22,8 @@ fn result(case: &RandomCase) -> RefResult {
 /// A case whose run only marks at its end.
 fn case_of(seed: u64, dice: &mut Dice) -> RandomCase {
     let (symbols, bars) = (dice.whole(1..12), dice.whole(40..300));
-    let mut case = RandomCase::within(Scope::WithRegimes, seed, symbols, bars);
+    let scope = if seed.is_multiple_of(4) { Scope::Isolated } else { Scope::WithRegimes };
+    let mut case = RandomCase::within(scope, seed, symbols, bars);
     case.plan.execution.end_of_run = EndOfRun::Mark;
     if dice.chance(0.5) {
         case.market.panels.regime = None;
@@ -130,7 +131,7 @@ fn until(result: &RefResult, case: &RandomCase, t: usize, last_ends: bool) -> St
     let ends: Vec<_> = result.orders.iter().filter(|end| end.end_bar < t + usize::from(last_ends)).collect();
     let curves = [&result.equity, &result.wallet, &result.unrealized, &result.gross, &result.net];
     let curves = curves.map(|curve| &curve[..closes]);
-    let margins = [&result.initial_margin, &result.maintenance_margin];
+    let margins = [&result.initial_margin, &result.maintenance_margin, &result.isolated_ratio];
     let margins = margins.map(|curve| &curve[..closes.min(curve.len())]);
     format!(
         "{fills:#?}\n{funding:#?}\n{insurance:#?}\n{ends:#?}\nequity and its parts {curves:?}\nmargins {margins:?}"

@@ -67,6 +67,7 @@ fn daily_account(equity: &[f64], trade_pnl: &[f64]) -> Metrics {
         positions: &vec![0; bars],
         initial_margin_usdt: &[],
         maintenance_margin_usdt: &[],
+        isolated_ratio: &[],
     });
     stats.finish()
 }

@@ -10,8 +10,8 @@ use super::plan::{
     MarginGuard, MarginPlan, RegimePlan, Seasonality, Sizing, Slippage,
 };
 use super::spec::{
-    FundingBoundarySpec, GeneralSpec, LimitRuleSpec, LiquidityRegimesSpec, MarkSource, ProfileSpec,
-    SignalKind, SizingMethod, Spec,
+    FundingBoundarySpec, GeneralSpec, LimitRuleSpec, LiquidityRegimesSpec, MarginMode, MarginSpec,
+    MarkSource, ProfileSpec, SignalKind, SizingMethod, Spec,
 };
 use crate::Result;
 use crate::error::{BadInput, nearest};
@@ -254,6 +254,15 @@ impl Spec {
         ] {
             if general.fee_tier >= 0 && value != default {
                 warnings.push(format!("`general.{key}` is not read: general.fee_tier sets the fees"));
+            }
+        }
+        let (margin, plain) = (&self.margin, MarginSpec::default());
+        for (key, is_set) in [
+            ("liq_mode", margin.liq_mode != plain.liq_mode),
+            ("trim_order", margin.trim_order != plain.trim_order),
+        ] {
+            if is_set && margin.mode == MarginMode::Isolated {
+                warnings.push(format!("`margin.{key}` is not read: margin.mode is \"isolated\""));
             }
         }
         if !self.signals.path.is_empty() && matches!(kind, SignalKind::Oracle | SignalKind::Rules) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::calendar::{Listings, SeriesEnd};
 use super::next_open::{NextOpen, fills_are_plain};
-use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingMissing, Sequencing};
+use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingMissing, MarginMode, Sequencing};
 use crate::events::{MarkRows, Recorder, SignalTile};
 use crate::execution::funding::FundingSchedule;
 use crate::execution::levels::Levels;
@@ -148,6 +148,8 @@ pub struct Account {
     pub(super) traded_usdt: f64,
     /// Notional of waiting openings, at least; kept up where there is margin.
     pub(super) waiting_usdt: f64,
+    /// What stands behind each position, USDT; empty under cross margin.
+    pub(super) isolated_usdt: Vec<f64>,
     /// Marks of a liquidation.
     pub(super) liquidation_marks: Vec<f64>,
     /// The position that brought it about inside a bar, and its liquidation price.
@@ -198,6 +200,7 @@ pub(super) struct MarkBuffers {
     /// Empty where nobody asks.
     pub(super) initial_margin: Vec<f64>,
     pub(super) maintenance_margin: Vec<f64>,
+    pub(super) isolated_ratio: Vec<f64>,
 }
 
 impl MarkBuffers {
@@ -240,6 +243,7 @@ impl Account {
             last_gross_usdt: 0.0,
             traded_usdt: 0.0,
             waiting_usdt: 0.0,
+            isolated_usdt: Self::isolated_wallets(plan.margin.as_ref(), lanes),
             liquidation_trigger: None,
             liquidation_marks: vec![f64::NAN; if plan.margin.is_some() { symbols } else { 0 }],
             fee_at: 0,
@@ -263,9 +267,10 @@ impl Account {
     pub fn needs_trailing_volume(plan: &EnginePlan) -> bool {
         plan.slippage.b_bps != 0.0 && plan.slippage.volume_ref != crate::config::plan::VolumeRef::ExecBar
     }
-    /// Whether margins are bounded by the market's moves of [`crate::risk::stress::MarketStress`].
+    /// Whether margins are bounded by the market's moves of [`crate::risk::stress::MarketStress`]. Isolated ones are not:
+    /// a bound on the whole account says nothing of its weakest position.
     pub fn needs_stress(plan: &EnginePlan) -> bool {
-        plan.margin.is_some()
+        plan.margin.as_ref().is_some_and(|margin| margin.mode == MarginMode::Cross)
     }
     /// Steps the account through a tile. Tiles come in bar order; bars outside the run are passed over.
     ///
@@ -273,7 +278,8 @@ impl Account {
     /// When the trailing volume is needed and not given, or an invariant of semantics 4.9 does not hold.
     pub fn step_tile<R: Recorder>(&mut self, venue: &Venue<'_>, feed: &TileFeed<'_>, recorder: &mut R) {
         let TileFeed { tile, trailing_volume, stress, regimes, quotes, signals } = feed;
-        let (trailing_volume, stress) = (*trailing_volume, *stress);
+        // Other accounts over this tile may need what this one must not go by.
+        let (trailing_volume, stress) = (*trailing_volume, stress.filter(|_| Self::needs_stress(&self.plan)));
         assert!(
             trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
             "trailing volume is needed"
@@ -289,6 +295,10 @@ impl Account {
             self.marks.maintenance_margin.resize(end - first, 0.0);
             self.marks.initial_margin.fill(0.0);
             self.marks.maintenance_margin.fill(0.0);
+            if self.is_isolated() {
+                self.marks.isolated_ratio.resize(end - first, 0.0);
+                self.marks.isolated_ratio.fill(0.0);
+            }
         }
         let mut intents = signals.intents;
         let mut number = first;
@@ -336,6 +346,7 @@ impl Account {
             positions: &marks.positions,
             initial_margin_usdt: &marks.initial_margin,
             maintenance_margin_usdt: &marks.maintenance_margin,
+            isolated_ratio: &marks.isolated_ratio,
         });
     }
     /// Brings the fees in force at a time into the plan (semantics 3.1).

@@ -77,6 +77,9 @@ impl Account {
             let (initial, maintenance) = self.margins_at_close(bar, &plan);
             self.marks.initial_margin[bar.mark_at] = initial;
             self.marks.maintenance_margin[bar.mark_at] = maintenance;
+            if self.is_isolated() {
+                self.marks.isolated_ratio[bar.mark_at] = self.largest_isolated_ratio(bar);
+            }
         }
     }
     /// Marks all positions and remembers the bar's balances.

@@ -1,6 +1,7 @@
 //! From a price to the books: one fill, its fee, its record, and the levels it leaves behind.
 
 use super::account::{Account, Bar};
+use super::isolated::MarginMove;
 use crate::config::plan::{CapAppliesTo, VolumeRef};
 use crate::events::{Fill, FillFlags, FillReason, Liquidity, NO_ORDER, NO_TAG, Recorder, Regime, Side};
 use crate::execution::pricing::{Priced, rounded_price, slippage_bps, slippage_factor};
@@ -142,6 +143,10 @@ impl Account {
         let steps_after = steps_before + s * steps;
         let qty_after = if steps_before == 0.0 { s * qty } else { grid.value(steps_after) };
         let booked = self.book.book_fill(lane, s * steps, s * qty, qty_after, priced.price_px, fee);
+        if self.is_isolated() {
+            let price_px = priced.price_px;
+            self.move_margin(bar, lane, MarginMove { side, qty, price_px, reason, steps_before, booked });
+        }
         let same_bar =
             steps_before != 0.0 && s * steps_before < 0.0 && self.began_bar[lane.symbol] == bar.bar as u32;
         if steps_before * steps_after <= 0.0 {

@@ -57,6 +57,9 @@ impl Account {
         // What margin is bounded by until the next close has paid it too.
         self.last_equity_usdt += cash_usdt;
         let symbol = due.record.symbol;
+        if self.is_isolated() && self.book.steps[symbol as usize] != 0.0 {
+            self.isolated_usdt[symbol as usize] += cash_usdt;
+        }
         recorder.funding(&FundingPayment { bar: bar.bar as u32, symbol, record: due.index, cash_usdt });
     }
     /// Whether an opening decided here would act inside a funding window (semantics 3.4).

@@ -3,9 +3,11 @@
 use super::account::{Account, Bar};
 use super::fill::{Execution, Origin};
 use super::intrabar::Ohlc;
+use super::isolated::ON_THE_LIMIT;
 use super::margin::Moment;
 use crate::config::plan::{LiqCheck, LiqMode};
 use crate::events::{FillFlags, FillReason, Insurance, Liquidity, OrderStatus, Recorder};
+use crate::execution::orders::PendingOrder;
 use crate::execution::pricing::{Priced, rounded_price, slippage_factor};
 use crate::portfolio::{Lane, Money};
 use crate::risk::margin::{Exposed, LiquidationPrice};
@@ -28,14 +30,17 @@ impl Account {
         if self.book.open_positions() == 0 {
             return;
         }
+        if self.is_isolated() {
+            return self.liquidate_isolated(bar, moment, recorder);
+        }
         if self.margin_ratio(bar, |symbol| self.mark_of(bar, symbol, moment)) >= 1.0 {
             self.take_marks(bar, moment);
             let flags = FillFlags::default().with(FillFlags::GAPPED, moment == Moment::Open);
             self.liquidate(bar, None, flags, recorder);
         }
     }
-    /// Phase 4: whether the bar's extreme reaches the liquidation price of a position, the others at their marks of the
-    /// open, before a stop that lies nearer to the open. A target that the open has passed comes first.
+    /// Phase 4: whether the bar's extreme reaches the liquidation price of a position, the others (none, where it is
+    /// isolated) at their marks of the open, before a stop that lies nearer to the open. A target that the open has passed comes first.
     pub(super) fn liquidate_inside<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
@@ -48,11 +53,12 @@ impl Account {
             return;
         }
         let mark_of = |symbol: usize| self.mark_of(bar, symbol, Moment::Open);
-        let others = || self.held_symbols().filter(|&s| s != symbol);
+        let is_isolated = self.is_isolated();
+        let others = || self.held_symbols().filter(|&s| !is_isolated && s != symbol);
         let exposed = Exposed {
             qty: self.book.qty[symbol],
             entry_px: self.book.avg_entry_px[symbol],
-            wallet_usdt: self.book.wallet.value(),
+            wallet_usdt: if is_isolated { self.isolated_usdt[symbol] } else { self.book.wallet.value() },
             other_maintenance_usdt: others().map(|s| self.maintenance_of(bar, s, mark_of(s))).sum(),
             other_unrealized_usdt: others().map(|s| self.unrealized_usdt(s, mark_of(s))).sum(),
         };
@@ -62,7 +68,11 @@ impl Account {
             LiquidationPrice::Already => ohlc.open,
         };
         let is_long = exposed.qty > 0.0;
-        let is_beyond = |px: f64, level_px: f64| if is_long { px <= level_px } else { px >= level_px };
+        let slack = if is_isolated { ON_THE_LIMIT } else { 0.0 };
+        let is_beyond = |px: f64, level_px: f64| match is_long {
+            true => px <= level_px * (1.0 + slack),
+            false => px >= level_px * (1.0 - slack),
+        };
         let worst = if is_long { ohlc.low } else { ohlc.high };
         if !is_beyond(worst, liquidation_px) {
             return;
@@ -72,12 +82,15 @@ impl Account {
         if self.stop_that_fires(bar, lane, ohlc).is_some_and(|stop_px| is_beyond(base_px, stop_px)) {
             return;
         }
+        let flags = FillFlags::default().with(FillFlags::GAPPED, gapped);
+        if is_isolated {
+            return self.liquidate_isolated_inside(bar, lane, base_px, liquidation_px, flags, recorder);
+        }
         self.take_marks(bar, Moment::Open);
         self.liquidation_marks[symbol] = base_px;
-        let flags = FillFlags::default().with(FillFlags::GAPPED, gapped);
         self.liquidate(bar, Some((symbol, liquidation_px)), flags, recorder);
     }
-    fn take_marks(&mut self, bar: &Bar<'_>, moment: Moment) {
+    pub(super) fn take_marks(&mut self, bar: &Bar<'_>, moment: Moment) {
         let mut marks = std::mem::take(&mut self.liquidation_marks);
         for (symbol, mark) in marks.iter_mut().enumerate() {
             *mark = self.mark_of(bar, symbol, moment);
@@ -94,12 +107,7 @@ impl Account {
         recorder: &mut R,
     ) {
         let Some(plan) = self.plan.margin else { return };
-        for at in 0..self.orders.len() {
-            if let Some(order) = self.orders.live(at).copied() {
-                self.end_order(at, &order, bar, OrderStatus::Cancelled, "liquidation", recorder);
-            }
-        }
-        self.orders.compact();
+        self.cancel_for_liquidation(bar, None, recorder);
         let share = match plan.liq_mode {
             LiqMode::LargestMm | LiqMode::All => 1.0,
             LiqMode::ProRata => self.liquidated_share(bar),
@@ -112,18 +120,46 @@ impl Account {
         }
         let wallet = self.book.wallet.value();
         if let (0, true, Some(symbol)) = (self.book.open_positions(), wallet < 0.0, last) {
-            self.book.book_cash(-wallet);
-            // The fund fills it up to nothing, and not to a rounding error.
-            self.book.wallet = Money::default();
-            self.ruined = true;
-            let symbol = symbol as u32;
-            recorder.insurance(&Insurance { bar: bar.bar as u32, symbol, amount_usdt: -wallet });
+            self.end_account(bar, symbol, true, recorder);
+        }
+    }
+    /// Cancels all orders, or those of one symbol.
+    pub(super) fn cancel_for_liquidation<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        of_symbol: Option<usize>,
+        recorder: &mut R,
+    ) {
+        for at in 0..self.orders.len() {
+            let concerned =
+                |order: &&PendingOrder| of_symbol.is_none_or(|symbol| order.symbol as usize == symbol);
+            if let Some(order) = self.orders.live(at).filter(concerned).copied() {
+                self.end_order(at, &order, bar, OrderStatus::Cancelled, "liquidation", recorder);
+            }
+        }
+        self.orders.compact();
+    }
+    /// The end: the fund fills the wallet up to nothing, and not to a rounding error.
+    pub(super) fn end_account<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        symbol: usize,
+        has_debt: bool,
+        recorder: &mut R,
+    ) {
+        let wallet = self.book.wallet.value();
+        self.book.book_cash(-wallet);
+        self.book.wallet = Money::default();
+        self.ruined = true;
+        if has_debt {
+            let (bar, symbol) = (bar.bar as u32, symbol as u32);
+            recorder.insurance(&Insurance { bar, symbol, amount_usdt: -wallet, ruins: true });
         }
     }
     fn liquidation_ratio(&self, bar: &Bar<'_>) -> f64 {
         self.margin_ratio(bar, |symbol| self.liquidation_marks[symbol])
     }
-    fn liquidate_share<R: Recorder>(
+    pub(super) fn liquidate_share<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
         share: f64,
@@ -166,7 +202,7 @@ impl Account {
         bar.venue.market.symbols[symbol].contract.liquidation_fee_frac.unwrap_or(fallback)
     }
     /// One position goes at its mark, with the largest slippage and the clearance fee instead of a commission.
-    fn liquidate_steps<R: Recorder>(
+    pub(super) fn liquidate_steps<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
         lane: Lane,

@@ -44,10 +44,20 @@ impl Account {
     pub(super) fn brackets<'b>(&'b self, bar: &Bar<'b>, symbol: usize) -> &'b BracketTable {
         bar.venue.market.symbols[symbol].brackets_at(bar.open_ms()).unwrap_or(&self.fallback_brackets)
     }
-    fn initial_usdt(&self, bar: &Bar<'_>, symbol: usize, notional_usdt: f64, plan: &MarginPlan) -> f64 {
+    /// Leverage in use at a notional.
+    pub(super) fn leverage(
+        &self,
+        bar: &Bar<'_>,
+        symbol: usize,
+        notional_usdt: f64,
+        plan: &MarginPlan,
+    ) -> f64 {
         let own = bar.venue.market.symbols[symbol].contract.max_leverage.unwrap_or(f64::INFINITY);
         let bracket = self.brackets(bar, symbol).bracket_of(notional_usdt);
-        notional_usdt / bracket.initial_leverage.min(plan.max_leverage).min(own)
+        bracket.initial_leverage.min(plan.max_leverage).min(own)
+    }
+    fn initial_usdt(&self, bar: &Bar<'_>, symbol: usize, notional_usdt: f64, plan: &MarginPlan) -> f64 {
+        notional_usdt / self.leverage(bar, symbol, notional_usdt, plan)
     }
     /// Symbols with a position, ascending.
     pub(super) fn held_symbols(&self) -> impl Iterator<Item = usize> {
@@ -142,7 +152,7 @@ impl Account {
         if notional > self.brackets(bar, symbol).cap_usdt() {
             return Err("position_limit");
         }
-        if self.guard_blocks(bar) {
+        if self.guard_blocks(bar, symbol) {
             return Err("margin");
         }
         let price_px = match order.stage {
@@ -154,7 +164,9 @@ impl Account {
         let opening = Opening { symbol, side: order.side, price_px, fee_frac };
         // Balances of this close; nothing of it is uncertain.
         let (equity, gross) = (self.last_equity_usdt, self.last_gross_usdt);
-        if self.is_ample(bar, plan, &opening, grid.value(steps), mark_px, equity, gross) {
+        if !self.is_isolated()
+            && self.is_ample(bar, plan, &opening, grid.value(steps), mark_px, equity, gross)
+        {
             return Ok(steps);
         }
         self.covered(bar, Moment::Close, &opening, kept, steps, None, plan)
@@ -224,19 +236,26 @@ impl Account {
     ) -> Result<f64, &'static str> {
         let symbol = opening.symbol;
         let mark_of = |symbol: usize| self.mark_of(bar, symbol, moment);
-        let others: f64 = self
-            .held_symbols()
-            .filter(|&s| s != symbol)
-            .map(|s| self.initial_usdt(bar, s, self.notional_usdt(s, mark_of(s)), plan))
-            .sum();
-        let free = self.equity_at(mark_of) - others - self.reserved_usdt(bar, acting, plan);
         let (grid, mark_px) = (bar.venue.rules[symbol].step, mark_of(symbol));
+        let is_isolated = self.is_isolated();
+        let funds = if is_isolated {
+            self.isolated_funds_usdt(opening, mark_px)
+        } else {
+            let others = self
+                .held_symbols()
+                .filter(|&s| s != symbol)
+                .map(|s| self.initial_usdt(bar, s, self.notional_usdt(s, mark_of(s)), plan));
+            self.equity_at(mark_of) - others.sum::<f64>()
+        };
+        let free = funds - self.reserved_usdt(bar, acting, plan);
+        let rounding = if is_isolated { self.rounding_usdt() } else { 0.0 };
         let is_covered = |steps: f64| {
-            let own = self.initial_usdt(bar, symbol, grid.value(kept + steps) * mark_px, plan);
-            let qty = grid.value(steps);
+            let (qty, notional) = (grid.value(steps), grid.value(kept + steps) * mark_px);
+            let margined = if is_isolated { qty * opening.price_px } else { notional };
+            let own = margined / self.leverage(bar, symbol, notional, plan);
             let fee = qty * opening.price_px * opening.fee_frac;
             let loss = qty * (opening.side.sign() * (opening.price_px - mark_px)).max(0.0);
-            free - own >= fee + loss
+            free - own >= fee + loss - rounding
         };
         if is_covered(steps) {
             return Ok(steps);
@@ -300,8 +319,11 @@ impl Account {
     }
     /// Whether the guard lets nothing open at this close (semantics 4.8).
     #[inline]
-    fn guard_blocks(&self, bar: &Bar<'_>) -> bool {
+    fn guard_blocks(&self, bar: &Bar<'_>, symbol: usize) -> bool {
         let Some(guard) = self.plan.margin.as_ref().and_then(|plan| plan.guard) else { return false };
+        if self.is_isolated() {
+            return self.isolated_guard_blocks(bar, symbol, &guard);
+        }
         !self.is_below_ratio(bar, guard.warn)
             && self.margin_ratio(bar, |symbol| self.mark_of(bar, symbol, Moment::Close)) > guard.warn
     }
@@ -315,17 +337,20 @@ impl Account {
     #[inline]
     pub(super) fn trim_margin(&mut self, bar: &Bar<'_>) {
         let Some(guard) = self.plan.margin.as_ref().and_then(|plan| plan.guard) else { return };
-        if bar.is_last || self.book.open_positions() == 0 || self.is_below_ratio(bar, guard.trim) {
+        if bar.is_last || self.book.open_positions() == 0 {
+            return;
+        }
+        if self.is_isolated() {
+            return self.trim_isolated(bar, &guard);
+        }
+        if self.is_below_ratio(bar, guard.trim) {
             return;
         }
         let mark_of = |symbol: usize| self.mark_of(bar, symbol, Moment::Close);
         if self.margin_ratio(bar, mark_of) <= guard.trim {
             return;
         }
-        let (bps, _) =
-            slippage_bps(&self.plan.slippage, 0.0, f64::MIN_POSITIVE, self.plan.slippage.regime_mult_normal);
-        let next_open_ms = bar.open_ms() + bar.venue.market.grid.step_ms;
-        let cost_frac = self.taker_fee_from(next_open_ms) + bps / 1e4;
+        let cost_frac = self.trim_cost_frac(bar);
         let mut held: Vec<usize> = self.held_symbols().collect();
         let trims: Vec<(usize, f64)> = if guard.order == TrimOrder::ProRata {
             let share = self.share_to(bar, &held, mark_of, guard.target, cost_frac);
@@ -343,6 +368,12 @@ impl Account {
         for (symbol, steps) in trims.into_iter().filter(|&(_, steps)| steps > 0.0) {
             self.reduce_at_next_open(bar, symbol, Some(steps), FillReason::MarginTrim);
         }
+    }
+    /// What a trim is taken to cost: the taker fee of the next open and the slippage of a vanishing quantity.
+    pub(super) fn trim_cost_frac(&self, bar: &Bar<'_>) -> f64 {
+        let model = &self.plan.slippage;
+        let (bps, _) = slippage_bps(model, 0.0, f64::MIN_POSITIVE, model.regime_mult_normal);
+        self.taker_fee_from(bar.open_ms() + bar.venue.market.grid.step_ms) + bps / 1e4
     }
     /// Share of all positions that brings `MR` to a target.
     pub(super) fn share_to(

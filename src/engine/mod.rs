@@ -10,6 +10,7 @@ mod close;
 mod fill;
 mod funding;
 mod intrabar;
+mod isolated;
 mod liquidation;
 mod margin;
 mod next_open;

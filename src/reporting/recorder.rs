@@ -51,6 +51,8 @@ pub struct MarkColumns {
     pub initial_margin_usdt: Vec<f64>,
     /// ΣMM, USDT; empty where margin is off.
     pub maintenance_margin_usdt: Vec<f64>,
+    /// Largest margin ratio of isolated positions; empty where one wallet stands behind all.
+    pub isolated_ratio: Vec<f64>,
 }
 
 /// Everything that happened to one account over one run.
@@ -101,10 +103,10 @@ impl RunRecorder {
             Event::Funding(_) | Event::Insurance(_) => None,
         })
     }
-    /// Bar in which the insurance fund paid: there the account was ruined.
-    pub fn insured_bar(&self) -> Option<usize> {
+    /// Bar in which the insurance fund paid what the account owed: there it was ruined.
+    pub fn ruined_bar(&self) -> Option<usize> {
         self.events.iter().find_map(|event| match event {
-            Event::Insurance(payment) => Some(payment.bar as usize),
+            Event::Insurance(payment) => payment.ruins.then_some(payment.bar as usize),
             Event::Fill(_) | Event::Funding(_) => None,
         })
     }
@@ -156,6 +158,7 @@ impl Recorder for RunRecorder {
         let of_run = |column| <[f64]>::get(column, from..).unwrap_or_default();
         marks.initial_margin_usdt.extend_from_slice(of_run(rows.initial_margin_usdt));
         marks.maintenance_margin_usdt.extend_from_slice(of_run(rows.maintenance_margin_usdt));
+        marks.isolated_ratio.extend_from_slice(of_run(rows.isolated_ratio));
     }
     const WANTS_ORDERS: bool = true;
 }

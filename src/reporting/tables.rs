@@ -2,7 +2,7 @@
 //!
 //! Column names and their order are public API. A column that has no value is null: margin and regimes where they are
 //! off, and everything that divides by equity once there is none: `gross_exposure`, `net_exposure`, and `margin_ratio`,
-//! which is infinite when positions outlive the equity. Ranks and scores belong to ranked universes, which this build
+//! which is infinite when positions outlive the equity (or an isolated one its margin, being the largest of theirs). Ranks and scores belong to ranked universes, which this build
 //! does not have.
 
 use std::sync::LazyLock;
@@ -84,7 +84,7 @@ fn equity(recorder: &RunRecorder) -> Table<'static> {
     let rows = marks.equity_usdt.len();
     let mut curve = Curve::new(recorder.initial_capital_usdt());
     let (mut drawdown, mut state) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
-    let ruined_row = recorder.insured_bar().map_or(rows, |bar| bar.saturating_sub(first_bar));
+    let ruined_row = recorder.ruined_bar().map_or(rows, |bar| bar.saturating_sub(first_bar));
     for (row, &equity) in marks.equity_usdt.iter().enumerate() {
         curve.step(if row < ruined_row { equity } else { 0.0 }, 0.0, 0.0, 0);
         drawdown.push(curve.drawdown());
@@ -98,7 +98,10 @@ fn equity(recorder: &RunRecorder) -> Table<'static> {
     let padded = |values: &[f64]| if values.is_empty() { vec![f64::NAN; rows] } else { values.to_vec() };
     let initial_margin = Cells::Float(padded(&marks.initial_margin_usdt));
     let maintenance_margin = padded(&marks.maintenance_margin_usdt);
-    let margin_ratio = of_equity(&maintenance_margin);
+    let margin_ratio = match &marks.isolated_ratio {
+        none if none.is_empty() => of_equity(&maintenance_margin),
+        ratios => Cells::Float(ratios.iter().map(|&r| if r.is_finite() { r } else { f64::NAN }).collect()),
+    };
     let stamps = (0..rows).map(|row| Some(recorder.grid().open_ms(first_bar + row)));
     Table::new()
         .with("ts", Cells::Time(stamps.collect()))

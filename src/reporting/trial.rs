@@ -121,8 +121,8 @@ pub struct TrialStats {
     closes: DayCloses,
     next_close: usize,
     daily: Vec<f64>,
-    /// Bar in which the insurance fund paid: nothing is left from there on.
-    insured_bar: usize,
+    /// Bar in which the insurance fund paid what the account owed: nothing is left from there on.
+    ruined_bar: usize,
 }
 
 impl TrialStats {
@@ -141,7 +141,7 @@ impl TrialStats {
             closes,
             next_close: closes.first,
             daily: Vec::with_capacity(days),
-            insured_bar: usize::MAX,
+            ruined_bar: usize::MAX,
         };
         stats.reset(initial_capital_usdt);
         stats
@@ -156,7 +156,7 @@ impl TrialStats {
         self.cash = CashSums::default();
         self.next_close = self.closes.first;
         self.daily.clear();
-        self.insured_bar = usize::MAX;
+        self.ruined_bar = usize::MAX;
         if starts_at_midnight(&self.grid, &self.run) {
             self.daily.push(initial_capital_usdt);
         }
@@ -324,7 +324,9 @@ impl Recorder for TrialStats {
 
     fn insurance(&mut self, payment: &Insurance) {
         self.cash.insurance.add(payment.amount_usdt);
-        self.insured_bar = self.insured_bar.min(payment.bar as usize);
+        if payment.ruins {
+            self.ruined_bar = self.ruined_bar.min(payment.bar as usize);
+        }
     }
 
     fn order_end(&mut self, _end: &OrderEnd) {}
@@ -338,7 +340,7 @@ impl Recorder for TrialStats {
             self.cash.unrealized_usdt = last;
         }
         // A wallet that was topped up to 0 is ruined, whatever a rounding error left in it.
-        let insured = self.insured_bar.saturating_sub(rows.bar0 + from).min(equity.len());
+        let insured = self.ruined_bar.saturating_sub(rows.bar0 + from).min(equity.len());
         let to = from + insured;
         self.curve.step_rows(
             &equity[..insured],
@@ -387,6 +389,7 @@ mod tests {
                 positions: &vec![0; chunk.len()],
                 initial_margin_usdt: &[],
                 maintenance_margin_usdt: &[],
+                isolated_ratio: &[],
             });
         }
     }

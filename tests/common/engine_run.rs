@@ -55,6 +55,7 @@ impl Recorder for Notes {
             bar: payment.bar as usize,
             symbol: payment.symbol as usize,
             amount_usdt: payment.amount_usdt,
+            ruins: payment.ruins,
         });
     }
     fn order_end(&mut self, end: &OrderEnd) {
@@ -79,6 +80,7 @@ impl Recorder for Notes {
         self.0.net.extend(rows.net_usdt);
         self.0.initial_margin.extend(rows.initial_margin_usdt);
         self.0.maintenance_margin.extend(rows.maintenance_margin_usdt);
+        self.0.isolated_ratio.extend(rows.isolated_ratio);
     }
 }
 

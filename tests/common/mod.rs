@@ -3,6 +3,7 @@
 
 pub(crate) mod engine_run;
 pub(crate) mod example_runs;
+pub(crate) mod isolated_cases;
 pub(crate) mod order_cases;
 pub(crate) mod random_market;
 

@@ -46,7 +46,7 @@ pub(crate) const CASES: &[Case] = &[
 const NONE: f64 = f64::NAN;
 const FLAT: Option<Ohlcv> = Some([100.0, 100.0, 100.0, 100.0, 1e6]);
 
-fn bar(open: f64, high: f64, low: f64, close: f64) -> Option<Ohlcv> {
+pub(super) fn bar(open: f64, high: f64, low: f64, close: f64) -> Option<Ohlcv> {
     Some([open, high, low, close, 1e6])
 }
 
@@ -66,15 +66,22 @@ fn funded(bars: &[Option<Ohlcv>], funding: &[(usize, f64)]) -> Market {
     market_from_bars(&[SymbolBars { name: "AAA".into(), contract, bars: bars.to_vec() }], &records)
 }
 
-fn order(id: u32, bar: usize, kind: OrderKind, side: Side, qty: f64, price_px: f64) -> OrderIntent {
+pub(super) fn order(
+    id: u32,
+    bar: usize,
+    kind: OrderKind,
+    side: Side,
+    qty: f64,
+    price_px: f64,
+) -> OrderIntent {
     OrderIntent { kind, price_px, ttl_bars: 0, ..market_order(id, bar, 0, side, qty) }
 }
 
-fn buy(id: u32, bar: usize, qty: f64) -> OrderIntent {
+pub(super) fn buy(id: u32, bar: usize, qty: f64) -> OrderIntent {
     market_order(id, bar, 0, Buy, qty)
 }
 
-fn stop_at(stop_loss_px: f64, order: OrderIntent) -> OrderIntent {
+pub(super) fn stop_at(stop_loss_px: f64, order: OrderIntent) -> OrderIntent {
     OrderIntent { attached: Attached { stop_loss_px, ..order.attached }, ..order }
 }
 
@@ -83,15 +90,15 @@ fn trail(trail_px: f64, activation_px: f64, order: OrderIntent) -> OrderIntent {
 }
 
 /// `(bar, order id, reason, quantity, price)` of every fill; what comes from a level has id `-1`.
-type Line = (usize, i64, FillReason, f64, f64);
+pub(super) type Line = (usize, i64, FillReason, f64, f64);
 
-fn fills(result: &RefResult) -> Vec<Line> {
+pub(super) fn fills(result: &RefResult) -> Vec<Line> {
     let id = |id: u32| if id == u32::MAX { -1 } else { i64::from(id) };
     result.fills.iter().map(|f| (f.bar, id(f.order_id), f.reason, f.qty, f.price)).collect()
 }
 
 /// `(end bar, status, reason)` of an order.
-fn end(result: &RefResult, id: u32) -> (usize, OrderStatus, &'static str) {
+pub(super) fn end(result: &RefResult, id: u32) -> (usize, OrderStatus, &'static str) {
     let end = result.orders.iter().find(|end| end.order_id == id).expect("the order ends");
     (end.end_bar, end.status, end.reason)
 }

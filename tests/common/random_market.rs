@@ -54,6 +54,8 @@ pub(crate) enum Scope {
     WithMargin,
     /// And liquidity regimes.
     WithRegimes,
+    /// All of it, with isolated margin.
+    Isolated,
 }
 
 /// A whole random case, to be borrowed as a [`RefInput`].
@@ -99,9 +101,16 @@ impl RandomCase {
         }
         if scope >= Scope::WithMargin {
             draw_margin(&mut dice, &mut plan, &mut market);
+            let margin = plan.margin.as_mut().expect("it was drawn");
+            if scope >= Scope::Isolated {
+                margin.mode = MarginMode::Isolated;
+                // Little leverage and a small fee leave something of a margin at the end.
+                margin.liq_fee_frac = dice.pick(&[0.0125, 0.002, 0.0]);
+                margin.max_leverage = dice.pick(&[3.0, 5.0, 10.0, 20.0, 100.0]);
+            }
         }
         let mut regimes = Vec::new();
-        if scope >= Scope::WithRegimes {
+        if scope >= Scope::WithRegimes && (scope < Scope::Isolated || dice.chance(0.5)) {
             plan.liquidity.enabled = true;
             plan.liquidity.vacuum_blocks_entries = dice.chance(0.7);
             plan.liquidity.thin_size_mult = dice.pick(&[0.5, 0.3, 1.0]);

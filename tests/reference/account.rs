@@ -18,6 +18,8 @@ pub(crate) struct Position {
     pub(crate) steps: i128,
     /// Average entry; 0 when flat.
     pub(crate) avg_entry_px: f64,
+    /// Isolated margin: what stands behind it, USDT (decision 8).
+    pub(crate) wallet_usdt: f64,
     /// Bar of the fill that began the episode.
     pub(crate) opened_bar: usize,
     /// Price of that fill.

@@ -151,7 +151,8 @@ impl Engine<'_> {
         };
         let regime = self.regime_before(terms.symbol, bar);
         let position = &mut self.positions[terms.symbol];
-        let before = position.steps.signum();
+        let steps_before = position.steps;
+        let before = steps_before.signum();
         let closes = before == -dq.signum();
         let flags = terms
             .flags
@@ -192,6 +193,7 @@ impl Engine<'_> {
             position_after: step.value(position.steps),
             avg_entry_after: position.avg_entry_px,
         });
+        self.move_stake(bar, terms, steps_before, px, realized_usdt);
     }
 
     /// 2.10: `qty·price < min_notional`, exactly.

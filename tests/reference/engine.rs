@@ -257,6 +257,7 @@ impl<'a> Engine<'a> {
             self.out.initial_margin.push(initial_usdt);
             self.out.maintenance_margin.push(maintenance_usdt);
         }
+        self.out.isolated_ratio.extend(self.worst_stake_ratio(bar));
     }
 
     /// 1.8: `close` closes at the last close with taker fee and slippage; orders that still wait stay `Open`.

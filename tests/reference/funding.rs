@@ -113,6 +113,9 @@ impl Engine<'_> {
             let cash_usdt = self.cash_usdt(settlement, steps);
             self.money.funding += cash_usdt;
             let Settlement { bar, symbol, record, .. } = *settlement;
+            if self.isolated().is_some() && self.positions[symbol].steps != 0 {
+                self.positions[symbol].wallet_usdt += cash_usdt;
+            }
             self.out.funding.push(RefFunding { bar, symbol, record, cash_usdt });
         }
     }

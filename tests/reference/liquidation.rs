@@ -7,6 +7,7 @@ use super::RefInsurance;
 use super::booking::Terms;
 use super::chart::Bar;
 use super::engine::Engine;
+use super::isolated::NEAR;
 use super::margin::Moment;
 use super::orders::{Order, Size};
 use super::tiers::{Exposed, Liquidation, Tiers, trim_share};
@@ -30,6 +31,9 @@ impl Engine<'_> {
         }
     }
     fn liquidate_by_ratio(&mut self, bar: usize, moment: Moment, margin: &MarginPlan) {
+        if self.isolated().is_some() {
+            return self.liquidate_stakes(bar, moment, margin);
+        }
         let marks = self.marks_at(bar, moment);
         if self.margin_ratio(bar, &marks, margin) >= 1.0 {
             let flags = FillFlags::default().with(FillFlags::GAPPED, moment == Moment::Open);
@@ -48,7 +52,8 @@ impl Engine<'_> {
         }
         let mut marks = self.marks_at(bar, Moment::Open);
         let others: Vec<usize> = self.held().into_iter().filter(|&s| s != symbol).collect();
-        let exposed = Exposed {
+        let is_isolated = self.isolated().is_some();
+        let in_one_account = || Exposed {
             sign: position.steps.signum() as f64,
             qty: self.step(symbol).value(position.steps.abs()),
             entry_px: position.avg_entry_px,
@@ -59,8 +64,12 @@ impl Engine<'_> {
                 .sum(),
             other_unrealized_usdt: others.iter().map(|&s| self.unrealized_usdt(s, &marks)).sum(),
         };
+        let exposed = if is_isolated { self.exposed_alone(symbol) } else { in_one_account() };
         let is_long = position.steps > 0;
-        let is_beyond = |px: f64, level_px: f64| if is_long { px <= level_px } else { px >= level_px };
+        let near = if is_isolated { NEAR } else { 0.0 };
+        let is_beyond = |px: f64, level_px: f64| {
+            if is_long { px <= level_px * (1.0 + near) } else { px >= level_px * (1.0 - near) }
+        };
         let liquidation_px = match exposed.liquidation(&self.tiers(symbol, bar, &margin)) {
             Liquidation::Never => return,
             Liquidation::At(px) => px,
@@ -72,8 +81,11 @@ impl Engine<'_> {
         let stop_is_first =
             self.stop_that_fires(symbol, bar, prices).is_some_and(|px| is_beyond(base_px, px));
         if is_reached && !stop_is_first {
-            marks[symbol] = base_px;
             let flags = FillFlags::default().with(FillFlags::GAPPED, is_gapped);
+            if is_isolated {
+                return self.liquidate_stake_inside(symbol, bar, base_px, flags, &margin);
+            }
+            marks[symbol] = base_px;
             self.liquidate(bar, marks, Some(symbol), flags, &margin);
         }
     }
@@ -113,15 +125,18 @@ impl Engine<'_> {
             pass(self, 1.0, false);
         }
         if self.held().is_empty() && self.money.wallet() < 0.0 {
-            let amount_usdt = -self.money.wallet();
-            self.money.insurance += amount_usdt;
-            let symbol = last.expect("something was liquidated");
-            self.out.insurance.push(RefInsurance { bar, symbol, amount_usdt });
-            self.is_ruined = true;
+            self.be_insured(bar, last.expect("something was liquidated"));
         }
     }
+    /// The end of an account.
+    pub(super) fn be_insured(&mut self, bar: usize, symbol: usize) {
+        let amount_usdt = -self.money.wallet();
+        self.money.insurance += amount_usdt;
+        self.out.insurance.push(RefInsurance { bar, symbol, amount_usdt, ruins: true });
+        self.is_ruined = true;
+    }
 
-    fn by_maintenance(
+    pub(super) fn by_maintenance(
         &self,
         bar: usize,
         marks: &[f64],
@@ -138,7 +153,14 @@ impl Engine<'_> {
         held
     }
 
-    fn liquidate_steps(&mut self, symbol: usize, bar: usize, steps: i128, base_px: f64, flags: FillFlags) {
+    pub(super) fn liquidate_steps(
+        &mut self,
+        symbol: usize,
+        bar: usize,
+        steps: i128,
+        base_px: f64,
+        flags: FillFlags,
+    ) {
         let terms = Terms {
             symbol,
             order_id: NO_ORDER,
@@ -155,7 +177,7 @@ impl Engine<'_> {
     }
 
     /// Steps of a share, up to the step; at least one.
-    fn share_of(&self, symbol: usize, held: i128, share: f64) -> i128 {
+    pub(super) fn share_of(&self, symbol: usize, held: i128, share: f64) -> i128 {
         let step = self.step(symbol);
         let qty = step.value(held) * share;
         if qty <= step.value(1) { 1 } else { step.ceil(qty).min(held) }
@@ -192,13 +214,18 @@ impl Engine<'_> {
         let Some(margin) = self.plan.margin else { return };
         let Some(guard) = margin.guard else { return };
         let marks = self.marks_at(bar, Moment::Close);
-        if bar + 1 == self.input.run.end || self.margin_ratio(bar, &marks, &margin) <= guard.trim {
+        let is_isolated = self.isolated().is_some();
+        let is_sound = !is_isolated && self.margin_ratio(bar, &marks, &margin) <= guard.trim;
+        if bar + 1 == self.input.run.end || is_sound {
             return;
         }
         let slippage = &self.plan.slippage;
         let slip_bps =
             (slippage.a_bps * slippage.regime_mult_normal).max(slippage.min_bps).min(slippage.max_bps);
         let cost_frac = self.taker_fee_frac(bar + 1) + slip_bps / 1e4;
+        if is_isolated {
+            return self.trim_stakes(bar, &marks, &guard, cost_frac, &margin);
+        }
         let mut held = self.held();
         let trims: Vec<(usize, i128)> = if guard.order == TrimOrder::ProRata {
             let share = self.share_to(bar, &held, &marks, guard.target, cost_frac, &margin);

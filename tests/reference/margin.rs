@@ -5,6 +5,7 @@ use barloom::config::plan::{MarginPlan, OnMarginShort};
 use barloom::engine::api::{Liquidity, Side};
 
 use super::engine::Engine;
+use super::isolated::NEAR;
 use super::orders::{Form, Offer, Order};
 use super::tiers::Tiers;
 
@@ -113,6 +114,18 @@ impl Engine<'_> {
         self.tiers(symbol, bar, margin).initial_usdt(notional_usdt, self.max_leverage(symbol, margin))
     }
 
+    /// The leverage in use at a notional.
+    pub(super) fn leverage_at(
+        &self,
+        symbol: usize,
+        bar: usize,
+        notional_usdt: f64,
+        margin: &MarginPlan,
+    ) -> f64 {
+        let tiers = self.tiers(symbol, bar, margin);
+        tiers.of(notional_usdt).initial_leverage.min(self.max_leverage(symbol, margin))
+    }
+
     /// Open-order margin: of the opening legs of waiting orders, at their own price, by the bracket of their own
     /// notional.
     fn reserved_usdt(&self, bar: usize, margin: &MarginPlan) -> f64 {
@@ -153,14 +166,24 @@ impl Engine<'_> {
             .filter(|&&s| s != symbol)
             .map(|&s| self.initial_usdt(s, bar, self.notional_usdt(s, &marks), margin))
             .sum();
-        let free_usdt = self.equity_usdt(&marks) - others_usdt - self.reserved_usdt(bar, margin);
+        let is_isolated = self.isolated().is_some();
+        let funds_usdt = match is_isolated {
+            true => self.funds_for_usdt(symbol, opening.side, &marks),
+            false => self.equity_usdt(&marks) - others_usdt,
+        };
+        let free_usdt = funds_usdt - self.reserved_usdt(bar, margin);
         let step = self.step(symbol);
         let is_covered = |steps: i128| {
-            let own_usdt = self.initial_usdt(symbol, bar, step.value(opening.kept + steps) * mark_px, margin);
             let qty = step.value(steps);
+            let notional_usdt = step.value(opening.kept + steps) * mark_px;
+            let own_usdt = match is_isolated {
+                true => qty * opening.price_px / self.leverage_at(symbol, bar, notional_usdt, margin),
+                false => self.initial_usdt(symbol, bar, notional_usdt, margin),
+            };
             let fee_usdt = qty * opening.price_px * opening.fee_frac;
             let loss_usdt = qty * (opening.side.sign() * (opening.price_px - mark_px)).max(0.0);
-            free_usdt - own_usdt >= fee_usdt + loss_usdt
+            let slack_usdt = if is_isolated { self.tolerance_usdt() } else { 0.0 };
+            free_usdt - own_usdt >= fee_usdt + loss_usdt - slack_usdt
         };
         if is_covered(steps) {
             return steps;
@@ -211,8 +234,13 @@ impl Engine<'_> {
         if notional_usdt > self.tiers(symbol, bar, margin).cap_usdt() {
             return Err("position_limit");
         }
-        let ratio = self.margin_ratio(bar, &self.marks_at(bar, Moment::Close), margin);
-        if margin.guard.is_some_and(|guard| ratio > guard.warn) {
+        let marks = self.marks_at(bar, Moment::Close);
+        let ratio = match self.isolated().is_some() {
+            true => self.guarded_ratio(symbol, bar, &marks, margin),
+            false => self.margin_ratio(bar, &marks, margin),
+        };
+        let near = if self.isolated().is_some() { NEAR } else { 0.0 };
+        if margin.guard.is_some_and(|guard| ratio > guard.warn * (1.0 + near)) {
             return Err("margin");
         }
         let price_px = match order.form {

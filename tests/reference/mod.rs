@@ -5,7 +5,7 @@
 //! loops over plain structs; the numbers in the comments are sections of the semantics, and of decision 7 where they
 //! say so. Read `engine` next to 1.5, `decisions` next to contract 4 and 2.10, `orders` and `intrabar` next to 2.1–2.13
 //! and decision 7, `brackets` and `trails` next to 2.6 and 2.7, `prices` next to 2.2–2.8, `account` next to 4.2–4.4,
-//! `funding` next to 3.3 and 3.4, `margin`, `liquidation` and `tiers` next to 4.5–4.8.
+//! `funding` next to 3.3 and 3.4, `margin`, `liquidation` and `tiers` next to 4.5–4.8, `isolated` next to decision 8.
 //!
 //! Where the semantics leave a choice, the choice made here is marked `Choice:`.
 #![allow(dead_code, reason = "every test binary that takes this module in uses its own part of it")]
@@ -20,6 +20,7 @@ pub(crate) mod draws;
 mod engine;
 mod funding;
 mod intrabar;
+mod isolated;
 mod liquidation;
 mod margin;
 mod orders;
@@ -137,6 +138,8 @@ pub(crate) struct RefInsurance {
     /// Symbol whose liquidation came last.
     pub(crate) symbol: usize,
     pub(crate) amount_usdt: f64,
+    /// Whether the account ended with it.
+    pub(crate) ruins: bool,
 }
 
 /// Everything that happened; the curves have one value per bar of the run, at its close.
@@ -151,6 +154,8 @@ pub(crate) struct RefResult {
     /// ΣIM and ΣMM; empty where margin is off.
     pub(crate) initial_margin: Vec<f64>,
     pub(crate) maintenance_margin: Vec<f64>,
+    /// The largest margin ratio of a position; empty where they are not isolated.
+    pub(crate) isolated_ratio: Vec<f64>,
     pub(crate) funding: Vec<RefFunding>,
     pub(crate) insurance: Vec<RefInsurance>,
     /// In the order in which they ended.

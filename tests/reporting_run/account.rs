@@ -154,6 +154,7 @@ impl Account {
             positions: &self.positions,
             initial_margin_usdt: &[],
             maintenance_margin_usdt: &[],
+            isolated_ratio: &[],
         }
     }
 }

@@ -160,6 +160,7 @@ fn broken_books_are_found() {
             positions: &marks.positions,
             initial_margin_usdt: &[],
             maintenance_margin_usdt: &[],
+            isolated_ratio: &[],
         });
         check_invariants(&recorder, &market, true)
     };
@@ -218,7 +219,7 @@ fn liquidated() -> (Market, RunRecorder) {
     recorder.fill(&Fill { reason, flags, regime, fee_usdt: 2.0, base_px: 76.0, trigger_px: 80.0, ..close });
     // The fund leaves a rounding error, which must not be taken for equity.
     let amount_usdt = 12.0 + 1e-9;
-    recorder.insurance(&Insurance { bar: 1, symbol: 0, amount_usdt });
+    recorder.insurance(&Insurance { bar: 1, symbol: 0, amount_usdt, ruins: true });
     account.wallet_usdt += amount_usdt;
     account.mark(&[70.0]);
     account.mark(&[90.0]);
@@ -297,6 +298,39 @@ fn margin_ratios_that_mean_nothing_are_missing() {
     assert!(ratio[0] == 0.1 && ratio[1].is_nan(), "{ratio:?}");
     let Some(Cells::Float(initial)) = table.column("initial_margin") else { panic!("no initial_margin") };
     assert!(initial.iter().all(|x| x.is_nan()), "{initial:?}");
+}
+
+/// What the fund pays for one isolated position ends nothing, and the ratio is that of the weakest position.
+#[test]
+fn an_isolated_liquidation_is_no_ruin() {
+    let (market, ruined) = liquidated();
+    let mut recorder = RunRecorder::new(1, market.grid, 0..3, 400.0);
+    ruined.fills().for_each(|fill| recorder.fill(fill));
+    recorder.insurance(&Insurance { bar: 1, symbol: 0, amount_usdt: 12.0, ruins: false });
+    recorder.marks(&MarkRows {
+        bar0: 0,
+        wallet_usdt: &[400.0, 360.0, 360.0],
+        unrealized_usdt: &[0.0; 3],
+        equity_usdt: &[400.0, 360.0, 360.0],
+        gross_usdt: &[200.0, 0.0, 0.0],
+        net_usdt: &[200.0, 0.0, 0.0],
+        positions: &[1, 0, 0],
+        initial_margin_usdt: &[40.0, 0.0, 0.0],
+        maintenance_margin_usdt: &[5.0, 0.0, 0.0],
+        isolated_ratio: &[f64::INFINITY, 0.125, 0.0],
+    });
+    assert_eq!(check_invariants(&recorder, &market, true), [""; 0]);
+    let table = TableKind::Equity.build(&recorder, &market, &[]);
+    assert_eq!(table.column("state"), Some(&Cells::Text(vec![Some("NORMAL"); 3])));
+    let Some(Cells::Float(ratio)) = table.column("margin_ratio") else { panic!("no margin_ratio") };
+    assert!(ratio[0].is_nan() && ratio[1..] == [0.125, 0.0], "{ratio:?}");
+    close(recorder.metrics().get(Metric::FinalEquity).unwrap(), 360.0);
+    close(recorder.metrics().get(Metric::TotalInsurance).unwrap(), 12.0);
+    assert_eq!(kind_and_fill_of_the_last_line(&recorder), ("INSURANCE", Some(1)));
+}
+
+fn kind_and_fill_of_the_last_line(recorder: &RunRecorder) -> (&'static str, Option<u32>) {
+    ledger_lines(recorder).last().map(|line| (line.kind, line.reference)).expect("a ledger has its deposit")
 }
 
 /// A gap of two bars while a position is held, and one while it is not.

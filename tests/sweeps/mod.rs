@@ -54,9 +54,13 @@ stop_atr = [0.8, 1.5, 2.5, 4.0]
 
 /// The config as a spec.
 pub(crate) fn spec() -> Spec {
+    spec_of(CONFIG)
+}
+
+fn spec_of(text: &str) -> Spec {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("sweep.toml");
-    std::fs::write(&path, CONFIG).expect("written");
+    std::fs::write(&path, text).expect("written");
     barloom::config::load(&path, &[], false).expect("the config is valid").spec
 }
 
@@ -105,7 +109,11 @@ pub(crate) struct Sweep {
 impl Sweep {
     /// The sweep of [`CONFIG`] over a synthetic market; the first bars only warm the signals.
     pub(crate) fn new(symbols: usize, bars: usize) -> Self {
-        let (market, spec) = (market(symbols, bars), spec());
+        Self::of(CONFIG, symbols, bars)
+    }
+    /// The same of another config.
+    pub(crate) fn of(config: &str, symbols: usize, bars: usize) -> Self {
+        let (market, spec) = (market(symbols, bars), spec_of(config));
         let points = Points::of(&spec, None).expect("a grid");
         let (source, _) = read_source(&spec, None, None, &market).expect("sound rules");
         let run = 50..market.grid.bars;

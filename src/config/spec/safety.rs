@@ -13,8 +13,8 @@ use crate::config::plan::{Regime, Seasonality, SizingEquity};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MarginSpec {
-    /// What stands behind a position.
-    #[schemars(extend("x-semantics" = "4.1", "x-accepted-now" = ["cross"], "x-not-yet" = "isolated margin is"))]
+    /// What stands behind a position: the whole wallet, or a margin of its own (docs/decisions/0008).
+    #[schemars(extend("x-semantics" = "4.1"))]
     pub mode: MarginMode,
     /// Leverage of a symbol = min(this, what the bracket of its notional allows).
     #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1000.0, "x-unit" = "factor", "x-semantics" = "4.5"))]
@@ -25,7 +25,7 @@ pub struct MarginSpec {
     /// When liquidation is checked.
     #[schemars(extend("x-semantics" = "4.7"))]
     pub liq_check: LiqCheck,
-    /// What a liquidation closes.
+    /// What a liquidation closes under `cross`; an isolated position is liquidated alone and whole.
     #[schemars(extend("x-semantics" = "4.7"))]
     pub liq_mode: LiqMode,
     /// Clearance fee where the contract has none.
@@ -34,7 +34,7 @@ pub struct MarginSpec {
     /// Block and trim on a high margin ratio.
     #[schemars(extend("x-semantics" = "4.8"))]
     pub guard: bool,
-    /// Margin ratio above which nothing opens.
+    /// Margin ratio above which nothing opens; of an isolated position: nothing of its symbol.
     #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0, "x-unit" = "fraction", "x-semantics" = "4.8"))]
     pub mr_warn: f64,
     /// Margin ratio above which positions are trimmed.
@@ -43,7 +43,7 @@ pub struct MarginSpec {
     /// Margin ratio that trimming aims at.
     #[schemars(extend("exclusiveMinimum" = 0.0, "maximum" = 1.0, "x-unit" = "fraction", "x-semantics" = "4.8"))]
     pub mr_target: f64,
-    /// What is trimmed first.
+    /// What is trimmed first under `cross`; an isolated position is trimmed by its own ratio.
     #[schemars(extend("x-semantics" = "4.8"))]
     pub trim_order: TrimOrder,
     /// An opening that the margin does not cover.
