@@ -1,19 +1,23 @@
 //! Averages and plain history: SMA, WMA, EMA, Wilder's RMA, pandas' `ewm`, lag and difference.
 
 use crate::simd::{Simd, f64x8, prelude::*};
-use crate::stream::fold::{Sum, WeightedSum};
+use crate::stream::block::{Blocks, Values};
+use crate::stream::fold::WeightedSum;
 use crate::stream::smooth::Smooth;
 use crate::stream::window::{Delay, Tree};
 use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
 
 #[derive(Debug, Clone, Copy)]
 struct Average {
-    sums: Tree<1>,
+    sums: Blocks<1, 1>,
     n: usize,
 }
 
 impl Layout for Average {
     fn warm_bars(&self) -> usize {
+        self.n
+    }
+    fn block_bars(&self) -> usize {
         self.n
     }
     fn ring_slots(&self) -> usize {
@@ -24,28 +28,29 @@ impl Layout for Average {
     }
 }
 
-impl<S: Simd> Kernel<S, 1, 1, 0> for Average {
+/// Register: the sum of the block so far.
+impl<S: Simd> Kernel<S, 1, 1, 1> for Average {
     #[inline(always)]
     fn row<const HOT: bool>(
         &self,
         bar: &mut Bar<'_, S>,
         x: [f64x8<S>; 1],
-        _: &mut [f64x8<S>; 0],
+        block: &mut [f64x8<S>; 1],
     ) -> [f64x8<S>; 1] {
-        let [sum] = self.sums.push::<S, Sum, HOT>(bar, x);
+        let [sum] = self.sums.push::<S, Values, HOT>(bar, block, x);
         [bar.starting_at::<HOT>(self.n, sum * (1.0 / self.n as f64))]
     }
 }
 
 impl Average {
     fn new(n: usize) -> Self {
-        Self { sums: Tree::new(n, 0), n }
+        Self { sums: Blocks::new(n, 0), n }
     }
 }
 
 /// State of [`sma`].
 pub fn sma_state_len(lanes: usize, n: usize) -> usize {
-    state_len(Average::new(n), 0, lanes)
+    state_len(Average::new(n), 1, lanes)
 }
 
 /// Simple moving average.
@@ -129,7 +134,6 @@ pub fn wma(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 struct Smoothed(Smooth);
 
 impl Layout for Smoothed {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.0.first_bar()
     }
@@ -194,7 +198,6 @@ pub fn rma(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 struct Ewm(Smooth);
 
 impl Layout for Ewm {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         1
     }

@@ -22,6 +22,7 @@
 //! with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last `n`. It costs about `2 log2 n`
 //! joins per row, is as accurate as pairwise summation, never subtracts, and depends on the bars of the window alone.
 
+pub(crate) mod block;
 pub(crate) mod fold;
 pub(crate) mod smooth;
 pub(crate) mod window;
@@ -46,8 +47,12 @@ pub(crate) struct Bar<'a, S: Simd> {
     pub(crate) present: mask64x8<S>,
     /// Present bars of each lane, this one included; in hot rows perhaps fewer, but more than the warm-up takes.
     pub(crate) count: f64x8<S>,
+    /// Lanes that list in this row or come back: they have been absent until now.
+    pub(crate) joining: mask64x8<S>,
     /// Rows before this one: the position in every ring.
     pub(crate) pos: usize,
+    /// The same, counted from the begin of a block.
+    pub(crate) block_bar: usize,
     /// Ring slots.
     pub(crate) ring: &'a mut [Slot],
 }
@@ -90,7 +95,7 @@ impl<S: Simd> Bar<'_, S> {
     }
 }
 
-/// One ring: `len` (a power of two) entries of `width` slots each, from slot `start` on.
+/// One ring: `len` entries of `width` slots each, from slot `start` on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ring {
     pub(crate) start: usize,
@@ -100,11 +105,13 @@ pub(crate) struct Ring {
 
 /// Parameters of an indicator and the shape of its state.
 pub(crate) trait Layout: Copy {
-    /// Whether several chunks are worth running abreast: yes for short rows, which wait on memory or on themselves.
-    const ABREAST: bool = false;
-
     /// Present bars after which a row needs no warm-up logic.
     fn warm_bars(&self) -> usize;
+
+    /// Bars of a block, for windows by [`block`]s: they are of one length.
+    fn block_bars(&self) -> usize {
+        1
+    }
 
     /// Ring slots per chunk.
     fn ring_slots(&self) -> usize {
@@ -140,21 +147,26 @@ macro_rules! run {
 }
 pub(crate) use run;
 
-/// Chunks that run abreast at most.
-const MOST_ABREAST: usize = 8;
+/// Chunks of a step, about: so few that with the two steps after it, three inputs wide, it stays in the first-level cache.
+const STEP_CHUNKS: usize = 64;
 
-/// Rows that all chunks walk before the next rows begin: few enough to stay in the cache meanwhile.
-const TILE_ROWS: usize = 64;
+/// Steps that reading goes ahead of walking.
+const STEPS_AHEAD: usize = 2;
 
-/// The panels of a tile, in chunks.
+/// The panels of a call, in chunks.
 struct Panels<'a, const I: usize, const O: usize> {
     inputs: [&'a [Slot]; I],
-    /// Those of the tile that follows.
-    next_inputs: [&'a [Slot]; I],
     outputs: [&'a mut [Slot]; O],
     /// Chunks of a row.
     width: usize,
-    rows: usize,
+    /// Rows of the state before this call.
+    past_rows: usize,
+}
+
+/// Some rows, and what is read ahead meanwhile.
+struct Step<'a, const I: usize> {
+    rows: core::ops::Range<usize>,
+    ahead: [&'a [Slot]; I],
 }
 
 /// Runs an indicator over rows at a given level; called through [`run!`].
@@ -170,111 +182,63 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     K: Kernel<S, I, O, R>,
 {
     let rows = check_panels(inputs, lanes, &outputs);
-    assert_eq!(
-        state.len(),
-        state_len(kernel, R, lanes),
-        "state is as long as the state_len of these parameters"
-    );
+    let chunk_len = state_len(kernel, R, LANE_CHUNK) / LANE_CHUNK;
+    assert_eq!(state.len(), chunk_len * lanes, "state is as long as the state_len of these parameters");
+    let state = state.as_chunks_mut::<LANE_CHUNK>().0;
     let width = lanes / LANE_CHUNK;
-    let inputs = inputs.map(|x| x.as_chunks().0);
-    let mut outputs = outputs.map(|x| x.as_chunks_mut().0);
-    for from in (0..rows).step_by(TILE_ROWS) {
-        let tile = from * width..(from + TILE_ROWS).min(rows) * width;
-        let next = tile.end..(tile.end + TILE_ROWS * width).min(rows * width);
-        let mut panels = Panels {
-            inputs: inputs.map(|x: &[Slot]| &x[tile.clone()]),
-            next_inputs: inputs.map(|x: &[Slot]| &x[next.clone()]),
-            outputs: outputs.each_mut().map(|x: &mut &mut [Slot]| &mut x[tile.clone()]),
-            width,
-            rows: tile.len() / width,
-        };
-        drive_tile::<S, K, I, O, R>(simd, kernel, &mut panels, state);
+    let inputs = inputs.map(|x| x.as_chunks::<LANE_CHUNK>().0);
+    let mut panels = Panels {
+        inputs,
+        outputs: outputs.map(|x| x.as_chunks_mut().0),
+        width,
+        past_rows: state[ROWS_SLOT][0] as usize,
+    };
+    let step_rows = (STEP_CHUNKS / width).max(1);
+    let rows_ahead = STEPS_AHEAD * step_rows;
+    let part = |rows: core::ops::Range<usize>| inputs.map(|x| &x[rows.start * width..rows.end * width]);
+    read_ahead(&part(0..rows_ahead.min(rows)));
+    for from in (0..rows).step_by(step_rows) {
+        let ahead = (from + rows_ahead).min(rows)..(from + rows_ahead + step_rows).min(rows);
+        let step = Step { rows: from..(from + step_rows).min(rows), ahead: part(ahead) };
+        for (column, chunk) in state.chunks_exact_mut(chunk_len).enumerate() {
+            walk::<S, K, I, O, R>(simd, kernel, &mut panels, &step, column, chunk);
+        }
+    }
+    for chunk in state.chunks_exact_mut(chunk_len) {
+        chunk[ROWS_SLOT][0] += rows as f64;
     }
 }
 
-/// Takes all chunks through the rows of a tile: those that run abreast row by row, the others one after the other.
+/// Reads every line once, front to back.
 #[inline(always)]
-fn drive_tile<S: Simd, K, const I: usize, const O: usize, const R: usize>(
-    simd: S,
-    kernel: K,
-    panels: &mut Panels<'_, I, O>,
-    state: &mut [f64],
-) where
-    K: Kernel<S, I, O, R>,
-{
-    let chunk_len = state.len() / (panels.width * LANE_CHUNK);
-    let mut rest = state.as_chunks_mut::<LANE_CHUNK>().0;
-    let mut column = 0;
-    while !rest.is_empty() {
-        // Narrow vectors already keep the units busy with one chunk.
-        let abreast = if K::ABREAST && <S::f64s as SimdBase<S>>::LEN > 2 {
-            // A chunk that starts cold would hold up the ones beside it.
-            let hot = rest.chunks_exact(chunk_len).take(MOST_ABREAST);
-            hot.take_while(|chunk| hot_lanes(simd, kernel, chunk) != NEVER_HOT).count().max(1)
-        } else {
-            1
-        };
-        let (mine, others) = rest.split_at_mut(abreast * chunk_len);
-        if abreast == 1 {
-            walk::<S, K, I, O, R>(simd, kernel, panels, column, mine);
-        } else {
-            walk_abreast::<S, K, I, O, R>(simd, kernel, panels, column, mine, chunk_len);
+fn read_ahead<const I: usize>(inputs: &[&[Slot]; I]) {
+    let mut seen = 0;
+    for at in 0..inputs[0].len() {
+        for input in inputs {
+            seen |= input[at][0].to_bits();
         }
-        for chunk in mine.chunks_exact_mut(chunk_len) {
-            chunk[ROWS_SLOT][0] += panels.rows as f64;
-        }
-        column += abreast;
-        rest = others;
     }
+    core::hint::black_box(seen);
 }
 
-/// Takes a chunk down all rows: hot rows as long as they last, then cold ones until it is hot again.
+/// Takes a chunk down some rows: hot rows as long as they last, then cold ones until it is hot again.
 #[inline(always)]
 fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
+    step: &Step<'_, I>,
     column: usize,
     chunk: &mut [Slot],
 ) where
     K: Kernel<S, I, O, R>,
 {
-    let mut row = 0;
-    while row < panels.rows {
-        row = hot_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row);
-        if row < panels.rows {
-            row = cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..panels.rows);
+    let mut row = step.rows.start;
+    while row < step.rows.end {
+        row = hot_rows::<S, K, I, O, R>(simd, kernel, panels, step, column, chunk, row);
+        if row < step.rows.end {
+            row = cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..step.rows.end);
         }
-    }
-}
-
-/// Takes neighbouring chunks down all rows, every row through all of them: memory is read front to back, and while a
-/// recurrence waits on itself the next chunk's goes on. Registers live in the state meanwhile.
-#[inline(always)]
-fn walk_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
-    simd: S,
-    kernel: K,
-    panels: &mut Panels<'_, I, O>,
-    column: usize,
-    slots: &mut [Slot],
-    chunk_len: usize,
-) where
-    K: Kernel<S, I, O, R>,
-{
-    let mut row = 0;
-    while row < panels.rows {
-        let from = row;
-        let (rows, chunks) =
-            hot_rows_abreast::<S, K, I, O, R>(simd, kernel, panels, column, slots, chunk_len, row);
-        row = rows;
-        for (index, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
-            add_bars(simd, chunk, row - from + usize::from(index < chunks));
-            if row < panels.rows && index >= chunks {
-                let column = column + index;
-                cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..row + 1);
-            }
-        }
-        row += 1;
     }
 }
 
@@ -316,12 +280,13 @@ fn load_inputs<S: Simd, const I: usize>(
     present
 }
 
-/// Runs from `row` on as long as rows are hot; returns the first row that is not.
+/// Runs rows as long as they are hot; returns the first one that is not.
 #[inline(always)]
 fn hot_rows<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
+    step: &Step<'_, I>,
     column: usize,
     chunk: &mut [Slot],
     from: usize,
@@ -330,7 +295,6 @@ where
     K: Kernel<S, I, O, R>,
 {
     let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
-    let first_pos = chunk[ROWS_SLOT][0] as usize;
     let hot = hot_lanes(simd, kernel, chunk);
     let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
     let mut registers = [zero; R];
@@ -338,29 +302,35 @@ where
         *register = f64x8::load_array_ref(simd, slot);
     }
     let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
-    let mut row = from;
+    // Strides of a row are too long for a processor to foresee: it sees lines read front to back, two steps before they
+    // are wanted.
+    let lines_before = column * step.rows.len();
     let mut seen = 0;
-    while row < panels.rows {
+    let mut row = from;
+    let block_bars = kernel.block_bars();
+    let mut block_bar = (panels.past_rows + from) % block_bars;
+    while row < step.rows.end {
         let at = row * panels.width + column;
         let mut x = [zero; I];
         let present = load_inputs(simd, &panels.inputs, at, &mut x);
         if present.to_bitmask() != hot {
             break;
         }
-        // The strides of a chunk are too long for a processor to foresee. One line of the next tile per row, front to
-        // back, it does foresee, and the chunks find their rows in the cache.
-        let line = column * panels.rows + row;
-        for next in &panels.next_inputs {
-            if let Some(x) = next.get(line) {
+        let line = lines_before + row - step.rows.start;
+        for ahead in &step.ahead {
+            if let Some(x) = ahead.get(line) {
                 seen |= x[0].to_bits();
             }
         }
-        let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+        let joining = mask64x8::splat(simd, false);
+        let pos = panels.past_rows + row;
+        let mut bar = Bar { simd, present, count, joining, pos, block_bar, ring };
         let out = kernel.row::<true>(&mut bar, x, &mut registers);
         for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
             present.select(*out, missing).store_array(&mut panel[at]);
         }
         row += 1;
+        block_bar = if block_bar + 1 == block_bars { 0 } else { block_bar + 1 };
     }
     core::hint::black_box(seen);
     for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
@@ -368,54 +338,6 @@ where
     }
     add_bars(simd, chunk, row - from);
     row
-}
-
-/// Runs hot rows of several chunks, row by row; returns the first row that is not done and how many chunks have done it.
-#[inline(always)]
-fn hot_rows_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
-    simd: S,
-    kernel: K,
-    panels: &mut Panels<'_, I, O>,
-    column: usize,
-    slots: &mut [Slot],
-    chunk_len: usize,
-    from: usize,
-) -> (usize, usize)
-where
-    K: Kernel<S, I, O, R>,
-{
-    let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
-    let first_pos = slots[ROWS_SLOT][0] as usize;
-    let mut hot = [NEVER_HOT; MOST_ABREAST];
-    for (hot, chunk) in hot.iter_mut().zip(slots.chunks_exact(chunk_len)) {
-        *hot = hot_lanes(simd, kernel, chunk);
-    }
-    for row in from..panels.rows {
-        let at = row * panels.width + column;
-        for (index, (chunk, &hot)) in slots.chunks_exact_mut(chunk_len).zip(&hot).enumerate() {
-            let at = at + index;
-            let mut x = [zero; I];
-            let present = load_inputs(simd, &panels.inputs, at, &mut x);
-            if present.to_bitmask() != hot {
-                return (row, index);
-            }
-            let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
-            let mut registers = [zero; R];
-            for (register, slot) in registers.iter_mut().zip(&header[HEADER_SLOTS..]) {
-                *register = f64x8::load_array_ref(simd, slot);
-            }
-            let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
-            let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
-            let out = kernel.row::<true>(&mut bar, x, &mut registers);
-            for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
-                present.select(*out, missing).store_array(&mut panel[at]);
-            }
-            for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
-                register.store_array(slot);
-            }
-        }
-    }
-    (panels.rows, 0)
 }
 
 /// Runs rows that need masks: some lane warms up, is missing, lists or comes back. Stops early once the chunk could go
@@ -436,7 +358,6 @@ where
         #[inline(always)]
         || {
             let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
-            let first_pos = chunk[ROWS_SLOT][0] as usize;
             let mut registers = [zero; R];
             for (register, slot) in registers.iter_mut().zip(&chunk[HEADER_SLOTS..]) {
                 *register = f64x8::load_array_ref(simd, slot);
@@ -465,7 +386,9 @@ where
                 missed.store_array(&mut header[MISSED_SLOT]);
                 count += present.select(one, zero);
                 count.store_array(&mut header[COUNT_SLOT]);
-                let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+                let (joining, pos) = (new | back, panels.past_rows + row);
+                let block_bar = pos % kernel.block_bars();
+                let mut bar = Bar { simd, present, count, joining, pos, block_bar, ring };
                 let out = kernel.row::<false>(&mut bar, x, &mut registers);
                 for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
                     let out = present.select(*out, f64x8::splat(simd, f64::NAN));

@@ -20,7 +20,6 @@ pub(crate) fn true_range<S: Simd>(high: f64x8<S>, low: f64x8<S>, previous_close:
 struct TrueRange;
 
 impl Layout for TrueRange {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         2
     }
@@ -69,7 +68,6 @@ pub fn trange(high: &[f64], low: &[f64], close: &[f64], lanes: usize, state: &mu
 struct Atr<const PER_CENT: bool>(Smooth);
 
 impl<const PER_CENT: bool> Layout for Atr<PER_CENT> {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.0.first_bar()
     }

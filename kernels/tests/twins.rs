@@ -7,6 +7,9 @@ use proptest::prelude::*;
 
 const STYLES: [Style; 5] = [Style::Plain, Style::Spikes, Style::Flat, Style::Sticky, Style::Tiny];
 
+/// Kernels whose windows are made of blocks.
+const BY_BLOCKS: [&str; 7] = ["sma", "sum", "mean_upto", "var", "stddev", "zscore", "bbands"];
+
 fn scale_at(case: &Case, first_input: &[f64], bar: usize) -> f64 {
     let rms = |n: usize| {
         let window = &first_input[(bar + 1).saturating_sub(n)..=bar];
@@ -82,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn a_window_value_is_a_function_of_its_window_alone(
+    fn what_was_before_a_window_changes_its_value_by_rounding_at_most(
         seed: u64, n in 1_usize..=40, style in 0_usize..5,
     ) {
         let rows = 3 * n + 8;
@@ -92,11 +95,20 @@ proptest! {
             let Some(window) = case.window else { continue };
             let all = run(&case, &market);
             let late = run_from(&case, &market, from, &[]);
+            // Trees give the same bits; sums of blocks round otherwise where blocks fall otherwise.
+            let of_blocks = BY_BLOCKS.iter().any(|name| case.name.starts_with(name));
             for (all, late) in all.iter().zip(&late) {
-                let warm = (from + window - 1) * 8;
-                let (all, late) = (&all[warm.min(all.len())..], &late[(warm - from * 8).min(late.len())..]);
-                let same = all.iter().zip(late).all(|(a, b)| a.to_bits() == b.to_bits());
-                prop_assert!(same && all.len() == late.len(), "{} from row {}", case.name, from);
+                for row in from + window - 1..rows {
+                    for lane in 0..8 {
+                        let (all, late) = (all[row * 8 + lane], late[(row - from) * 8 + lane]);
+                        let first_input: Vec<f64> =
+                            (0..=row).map(|row| market.inputs(&case)[0][row * 8 + lane]).collect();
+                        let scale = all.abs().max(scale_at(&case, &first_input, row));
+                        let same = all.to_bits() == late.to_bits();
+                        let close = of_blocks && (all - late).abs() <= 1e-12 * scale;
+                        prop_assert!(same || close, "{} from row {}: {} and {}", case.name, from, all, late);
+                    }
+                }
             }
         }
     }
