@@ -148,10 +148,10 @@ macro_rules! run {
 pub(crate) use run;
 
 /// Chunks of a step, about: so few that with the two steps after it, three inputs wide, it stays in the first-level cache.
-const STEP_CHUNKS: usize = 64;
+const STEP_CHUNKS: usize = 56;
 
 /// Steps that reading goes ahead of walking.
-const STEPS_AHEAD: usize = 2;
+const STEPS_AHEAD: usize = 1;
 
 /// The panels of a call, in chunks.
 struct Panels<'a, const I: usize, const O: usize> {

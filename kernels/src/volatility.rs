@@ -13,7 +13,8 @@ pub(crate) fn larger<S: Simd>(a: f64x8<S>, b: f64x8<S>) -> f64x8<S> {
 /// `max(H-L, |H-C₋₁|, |L-C₋₁|)`.
 #[inline(always)]
 pub(crate) fn true_range<S: Simd>(high: f64x8<S>, low: f64x8<S>, previous_close: f64x8<S>) -> f64x8<S> {
-    larger(high - low, larger((high - previous_close).abs(), (low - previous_close).abs()))
+    // None is NaN where it matters and none is -0, so that every CPU's maximum is the same.
+    (high - low).max((high - previous_close).abs().max((low - previous_close).abs()))
 }
 
 #[derive(Debug, Clone, Copy)]
