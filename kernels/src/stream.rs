@@ -24,6 +24,7 @@
 
 pub(crate) mod block;
 pub(crate) mod fold;
+pub(crate) mod past;
 pub(crate) mod smooth;
 pub(crate) mod window;
 
@@ -150,9 +151,6 @@ pub(crate) use run;
 /// Chunks of a step, about: so few that with the two steps after it, three inputs wide, it stays in the first-level cache.
 const STEP_CHUNKS: usize = 56;
 
-/// Steps that reading goes ahead of walking.
-const STEPS_AHEAD: usize = 1;
-
 /// The panels of a call, in chunks.
 struct Panels<'a, const I: usize, const O: usize> {
     inputs: [&'a [Slot]; I],
@@ -194,12 +192,13 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
         past_rows: state[ROWS_SLOT][0] as usize,
     };
     let step_rows = (STEP_CHUNKS / width).max(1);
-    let rows_ahead = STEPS_AHEAD * step_rows;
     let part = |rows: core::ops::Range<usize>| inputs.map(|x| &x[rows.start * width..rows.end * width]);
-    read_ahead(&part(0..rows_ahead.min(rows)));
+    read_ahead(&part(0..step_rows.min(rows)));
     for from in (0..rows).step_by(step_rows) {
-        let ahead = (from + rows_ahead).min(rows)..(from + rows_ahead + step_rows).min(rows);
-        let step = Step { rows: from..(from + step_rows).min(rows), ahead: part(ahead) };
+        let to = (from + step_rows).min(rows);
+        // Where no whole step is left, the lines that are wanted now do no harm.
+        let next = if to + step_rows <= rows { to..to + step_rows } else { from..to };
+        let step = Step { rows: from..to, ahead: part(next) };
         for (column, chunk) in state.chunks_exact_mut(chunk_len).enumerate() {
             walk::<S, K, I, O, R>(simd, kernel, &mut panels, &step, column, chunk);
         }
@@ -302,42 +301,43 @@ where
         *register = f64x8::load_array_ref(simd, slot);
     }
     let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
-    // Strides of a row are too long for a processor to foresee: it sees lines read front to back, two steps before they
-    // are wanted.
-    let lines_before = column * step.rows.len();
-    let mut seen = 0;
-    let mut row = from;
+    // What of the rows and of the lines ahead falls to this chunk, cut to one length each: bounds are checked once.
+    let (width, rows) = (panels.width, step.rows.end - from);
+    let mine = from * width + column..(step.rows.end - 1) * width + column + 1;
+    let inputs = panels.inputs.map(|x| &x[mine.clone()]);
+    let mut outputs = panels.outputs.each_mut().map(|x| &mut x[mine.clone()]);
+    let lines_before = column * step.rows.len() + from - step.rows.start;
+    let ahead = step.ahead.map(|x| &x[lines_before..lines_before + rows]);
     let block_bars = kernel.block_bars();
     let mut block_bar = (panels.past_rows + from) % block_bars;
-    while row < step.rows.end {
-        let at = row * panels.width + column;
+    let (mut row, mut at, mut seen) = (0, 0, 0);
+    while row < rows {
         let mut x = [zero; I];
-        let present = load_inputs(simd, &panels.inputs, at, &mut x);
+        let present = load_inputs(simd, &inputs, at, &mut x);
         if present.to_bitmask() != hot {
             break;
         }
-        let line = lines_before + row - step.rows.start;
-        for ahead in &step.ahead {
-            if let Some(x) = ahead.get(line) {
-                seen |= x[0].to_bits();
-            }
+        // Strides of a row are too long for a processor to foresee: it sees lines read front to back, a step before they
+        // are wanted.
+        for ahead in &ahead {
+            seen |= ahead[row][0].to_bits();
         }
-        let joining = mask64x8::splat(simd, false);
-        let pos = panels.past_rows + row;
+        let (joining, pos) = (mask64x8::splat(simd, false), panels.past_rows + from + row);
         let mut bar = Bar { simd, present, count, joining, pos, block_bar, ring };
         let out = kernel.row::<true>(&mut bar, x, &mut registers);
-        for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
+        for (out, panel) in out.iter().zip(outputs.iter_mut()) {
             present.select(*out, missing).store_array(&mut panel[at]);
         }
         row += 1;
+        at += width;
         block_bar = if block_bar + 1 == block_bars { 0 } else { block_bar + 1 };
     }
     core::hint::black_box(seen);
     for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
         register.store_array(slot);
     }
-    add_bars(simd, chunk, row - from);
-    row
+    add_bars(simd, chunk, row);
+    from + row
 }
 
 /// Runs rows that need masks: some lane warms up, is missing, lists or comes back. Stops early once the chunk could go

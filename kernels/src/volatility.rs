@@ -4,12 +4,6 @@ use crate::simd::{Simd, f64x8, prelude::*};
 use crate::stream::smooth::Smooth;
 use crate::stream::{Bar, Kernel, Layout, run, state_len};
 
-/// The larger of two numbers, neither of them NaN.
-#[inline(always)]
-pub(crate) fn larger<S: Simd>(a: f64x8<S>, b: f64x8<S>) -> f64x8<S> {
-    a.simd_gt(b).select(a, b)
-}
-
 /// `max(H-L, |H-C₋₁|, |L-C₋₁|)`.
 #[inline(always)]
 pub(crate) fn true_range<S: Simd>(high: f64x8<S>, low: f64x8<S>, previous_close: f64x8<S>) -> f64x8<S> {

@@ -10,6 +10,7 @@
 //! Squares are taken of distances from an anchor, the block's first bar: it is in every window the block's sums are part
 //! of, so they are as large as the window is wide, whatever its level, and 0 when it is flat.
 
+use super::fold::{Largest, Smallest};
 use super::{Bar, Ring, Slot};
 use crate::simd::{Simd, f64x8, prelude::*};
 
@@ -140,6 +141,34 @@ impl<S: Simd, const V: usize> Addends<S, V, V> for Values {
     #[inline(always)]
     fn of(x: [f64x8<S>; V], _: [f64x8<S>; V]) -> [f64x8<S>; V] {
         x
+    }
+}
+
+impl<S: Simd> Addends<S, 1, 1> for Largest {
+    const NOTHING: f64 = f64::NEG_INFINITY;
+
+    #[inline(always)]
+    fn of(x: [f64x8<S>; 1], _: [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+        x
+    }
+
+    #[inline(always)]
+    fn join([older]: [f64x8<S>; 1], [newer]: [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+        [older.simd_gt(newer).select(older, newer)]
+    }
+}
+
+impl<S: Simd> Addends<S, 1, 1> for Smallest {
+    const NOTHING: f64 = f64::INFINITY;
+
+    #[inline(always)]
+    fn of(x: [f64x8<S>; 1], _: [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+        x
+    }
+
+    #[inline(always)]
+    fn join([older]: [f64x8<S>; 1], [newer]: [f64x8<S>; 1]) -> [f64x8<S>; 1] {
+        [older.simd_lt(newer).select(older, newer)]
     }
 }
 
