@@ -77,7 +77,7 @@ pub(crate) fn drive_past<S: Simd, F: OfPast<S>>(
     out: &mut [f64],
 ) {
     let head = (kernel.n * lanes).min(x.len());
-    let before = bars_seen(simd, kernel, state, lanes);
+    let before = if head < x.len() { bars_seen(simd, kernel, state, lanes) } else { None };
     drive::<S, _, 1, 1, 0>(simd, kernel, [&x[..head]], lanes, state, [&mut out[..head]]);
     let mut done = head;
     // A bar in every lane ever listed, in each of these rows: `n` bars ago is `n` rows ago from here on.
