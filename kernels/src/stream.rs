@@ -1,9 +1,10 @@
 //! How an indicator runs over rows: eight lanes at a time, its recurrence in registers, its windows in rings.
 //!
-//! The rows of a call are taken in tiles that stay in the cache. In a tile a chunk of eight lanes walks down all rows
-//! before the next chunk starts, its recurrence in registers, while the next tile is read ahead. Short rows wait on memory
-//! or on themselves: their chunks go abreast, row by row, and registers live in the state. The state of a chunk is a run
-//! of eight-lane slots:
+//! The rows of a call are taken in steps of a few. In a step a chunk of eight lanes walks down its rows, registers loaded
+//! before and stored after, then the next chunk does: few enough that a processor works on several chunks at once, so
+//! that a recurrence that waits on itself does not hold it up, and enough that the state's way to memory and back does not
+//! matter. Meanwhile the lines of the next step are read, front to back, so that chunks find their rows in the cache. The
+//! state of a chunk is a run of eight-lane slots:
 //!
 //! ```text
 //! bars present | bars missed since | rows seen | registers … | rings …
@@ -12,15 +13,18 @@
 //! **Missing bars.** A lane that has no value keeps its registers and ring slots (a masked select, no branch per lane).
 //! All lanes of a chunk share one ring position, which moves every row. A lane listed late joins at the position of the
 //! day and is as fast as the others from then on. A lane that comes back after a gap has its ring columns rotated by the
-//! length of the gap, once, and is in step again; so a gap costs a rotation and no slow path stays behind.
+//! length of the gap, once, and what blocks have added up is made anew from them; it is in step again, so a gap costs that and
+//! no slow path stays behind.
 //!
 //! **Hot and cold rows.** When the lanes with a value are exactly those ever listed, and all of them are past their
 //! warm-up, the row runs without masks and counters; what it does to lanes not yet listed is wiped when they list. Both
 //! forms compute the same operations in the same order.
 //!
-//! **Windows** (`window`) are trees of pairs: the fold of the last `2^(k+1)` bars is the fold of the last `2^k` joined
-//! with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last `n`. It costs about `2 log2 n`
-//! joins per row, is as accurate as pairwise summation, never subtracts, and depends on the bars of the window alone.
+//! **Windows** of sums, moments and extremes are made of [`block`]s: what the running block has added up, joined with what
+//! is left of the one before. Other windows are trees of pairs ([`window`]): the fold of the last `2^(k+1)` bars is the
+//! fold of the last `2^k` joined with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last
+//! `n`. Neither subtracts what has left: a value depends on the bars of its window, that of a tree bit for bit, that of
+//! blocks but for rounding. [`past`] is about single bars.
 
 pub(crate) mod block;
 pub(crate) mod fold;
@@ -148,8 +152,11 @@ macro_rules! run {
 }
 pub(crate) use run;
 
-/// Chunks of a step, about: so few that with the two steps after it, three inputs wide, it stays in the first-level cache.
+/// Chunks of a step, about: so few that with the step after it, of three inputs, it stays in the first-level cache.
 const STEP_CHUNKS: usize = 56;
+
+/// Rows of a step at least, however wide they are: what a chunk costs per step is shared by them.
+const LEAST_STEP_ROWS: usize = 4;
 
 /// The panels of a call, in chunks.
 struct Panels<'a, const I: usize, const O: usize> {
@@ -191,7 +198,7 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
         width,
         past_rows: state[ROWS_SLOT][0] as usize,
     };
-    let step_rows = (STEP_CHUNKS / width).max(1);
+    let step_rows = (STEP_CHUNKS / width).max(LEAST_STEP_ROWS);
     let part = |rows: core::ops::Range<usize>| inputs.map(|x| &x[rows.start * width..rows.end * width]);
     read_ahead(&part(0..step_rows.min(rows)));
     for from in (0..rows).step_by(step_rows) {
