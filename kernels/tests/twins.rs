@@ -183,3 +183,40 @@ fn a_spike_leaves_no_trace_once_out_of_the_window() {
     let exact: f64 = (rows - 20..rows).map(|row| x[row * 8]).sum::<f64>() / 20.0;
     assert!((out[x.len() - 1] - exact).abs() < 1e-12);
 }
+
+#[test]
+fn a_flat_window_deviates_by_nothing_whatever_was_before_it() {
+    let n = 20;
+    let level = 0.1 + 0.2;
+    let x: Vec<f64> =
+        (0..200).flat_map(|row| [if row < 50 { (row as f64).sin() * 1e9 } else { level }; 8]).collect();
+    let mut state = vec![0.0; barloom_kernels::bands::bbands_state_len(8, n)];
+    let mut out = vec![vec![0.0; x.len()]; 3];
+    let [upper, mid, lower] = &mut out[..] else { unreachable!() };
+    barloom_kernels::bands::bbands(&x, 8, n, 2.0, &mut state, upper, mid, lower);
+    for row in 50 + n - 1..200 {
+        assert_eq!([upper[row * 8], mid[row * 8], lower[row * 8]], [level; 3], "row {row}");
+    }
+    assert!(upper[(50 + n - 2) * 8] > level);
+}
+
+#[test]
+fn long_windows_stay_exact_about_a_spike() {
+    let (n, rows) = (1_000, 3_500);
+    let mut random = Random(5);
+    let mut x: Vec<f64> = (0..rows).map(|_| 100.0 + random.unit()).collect();
+    // One begins a block and is its anchor, one does not.
+    x[1_000] = 1e12;
+    x[2_345] = 1e12;
+    let panel: Vec<f64> = x.iter().flat_map(|&x| [x; 8]).collect();
+    let mut state = vec![0.0; barloom_kernels::rolling::var_state_len(8, n)];
+    let mut out = vec![0.0; panel.len()];
+    barloom_kernels::rolling::stddev(&panel, 8, n, &mut state, &mut out);
+    for row in n - 1..rows {
+        let window = &x[row + 1 - n..=row];
+        let mean = window.iter().sum::<f64>() / n as f64;
+        let exact = (window.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n as f64).sqrt();
+        let got = out[row * 8];
+        assert!((got - exact).abs() <= 1e-9 * exact, "row {row}: {got}, two passes say {exact}");
+    }
+}
