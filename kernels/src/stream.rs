@@ -312,12 +312,21 @@ where
     let (width, rows) = (panels.width, step.rows.end - from);
     let mine = from * width + column..(step.rows.end - 1) * width + column + 1;
     let inputs = panels.inputs.map(|x| &x[mine.clone()]);
-    let mut outputs = panels.outputs.each_mut().map(|x| &mut x[mine.clone()]);
     let lines_before = column * step.rows.len() + from - step.rows.start;
+    let (mut row, mut at, mut seen) = (0, 0, 0);
+    // Lines to be written are fetched as well: several outputs would wait for them in memory.
+    if O > 1 {
+        let next = step.rows.end * width + lines_before;
+        for lines in panels.outputs.iter().filter_map(|x| x.get(next..next + rows)) {
+            for line in lines {
+                seen |= line[0].to_bits();
+            }
+        }
+    }
+    let mut outputs = panels.outputs.each_mut().map(|x| &mut x[mine.clone()]);
     let ahead = step.ahead.map(|x| &x[lines_before..lines_before + rows]);
     let block_bars = kernel.block_bars();
     let mut block_bar = (panels.past_rows + from) % block_bars;
-    let (mut row, mut at, mut seen) = (0, 0, 0);
     while row < rows {
         let mut x = [zero; I];
         let present = load_inputs(simd, &inputs, at, &mut x);
