@@ -2,15 +2,20 @@
 //!
 //! ```text
 //! columns values DIR LANES KERNEL [PARAMETER …]   reads DIR/<input>.f64, writes DIR/out0.f64, DIR/out1.f64, …
-//! columns time   DIR LANES KERNEL [PARAMETER …]   prints nanoseconds per pass over the panels, one line per pass
+//! columns time   DIR LANES                        for each line `KERNEL [PARAMETER …]` of its input prints a line:
+//!                                                 nanoseconds per pass over the panels, some passes
 //! ```
+//!
+//! When timing, the program stays and keeps its panels, as the other library's process does: what the caches know of them
+//! is then no difference between the two.
 //!
 //! A file is a panel `[row][lane]` of little-endian f64; the inputs of a kernel are named after what it asks for (`high`,
 //! `low`, `close`, `volume`, `benchmark`). Lanes are a multiple of 8, unused ones NaN.
 #![expect(clippy::print_stdout, reason = "a program that prints")]
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -22,7 +27,7 @@ use barloom_kernels::{bands, macd, momentum, moving, rolling, trend, volatility,
 /// Rows of a call when timed, as the engine has them.
 const TILE_ROWS: usize = 256;
 
-/// Passes of a timing, after one that warms up.
+/// Passes of a timing that count.
 const PASSES: usize = 3;
 
 type Run = Box<dyn Fn(&[&[f64]], usize, &mut [f64], &mut [AlignedBuffer])>;
@@ -172,40 +177,80 @@ fn write_panel(path: &Path, panel: &[f64]) -> Result<(), String> {
 }
 
 fn columns(arguments: &[String]) -> Result<(), String> {
-    let [mode, dir, lanes, name, parameters @ ..] = arguments else {
-        return Err("found too few arguments, expected values|time DIR LANES KERNEL [PARAMETER …]".into());
+    let [mode, dir, lanes, rest @ ..] = arguments else {
+        return Err("found too few arguments, expected values|time DIR LANES [KERNEL [PARAMETER …]]".into());
+    };
+    let lanes = lanes.parse::<usize>().map_err(|e| format!("{lanes}: {e}"))?;
+    let mut panels = Panels { dir: PathBuf::from(dir), lanes, read: BTreeMap::new() };
+    match mode.as_str() {
+        "values" => panels.values(rest),
+        "time" => {
+            for line in std::io::stdin().lines() {
+                let line = line.map_err(|e| format!("standard input: {e}"))?;
+                let words: Vec<String> = line.split_whitespace().map(String::from).collect();
+                println!("{}", panels.time(&words)?);
+            }
+            Ok(())
+        }
+        _ => Err(format!("{mode}: found no mode, expected values or time")),
+    }
+}
+
+/// A kernel from its name and parameters in words.
+fn kernel_of(words: &[String]) -> Result<Kernel, String> {
+    let [name, parameters @ ..] = words else {
+        return Err("found no kernel, expected its name".into());
     };
     let number = |text: &String| text.parse::<f64>().map_err(|e| format!("{text}: {e}"));
-    let lanes = number(lanes)? as usize;
-    let parameters = parameters.iter().map(number).collect::<Result<Vec<f64>, String>>()?;
-    let kernel = kernel(name, &parameters)?;
-    let dir = Path::new(dir);
-    let panels = kernel.inputs.iter().map(|input| read_panel(&dir.join(format!("{input}.f64"))));
-    let panels = panels.collect::<Result<Vec<Vec<f64>>, String>>()?;
-    let inputs: Vec<&[f64]> = panels.iter().map(Vec::as_slice).collect();
-    let mut state = AlignedBuffer::new((kernel.state_len)(lanes));
-    match mode.as_str() {
-        "values" => {
-            let mut out = vec![AlignedBuffer::new(inputs[0].len()); kernel.outputs];
-            (kernel.run)(&inputs, lanes, &mut state, &mut out);
-            for (index, panel) in out.iter().enumerate() {
-                write_panel(&dir.join(format!("out{index}.f64")), panel)?;
+    kernel(name, &parameters.iter().map(number).collect::<Result<Vec<f64>, String>>()?)
+}
+
+/// The panels of a directory, those that were asked for.
+struct Panels {
+    dir: PathBuf,
+    lanes: usize,
+    read: BTreeMap<&'static str, Vec<f64>>,
+}
+
+impl Panels {
+    fn inputs(&mut self, kernel: &Kernel) -> Result<Vec<&[f64]>, String> {
+        for &input in kernel.inputs {
+            if !self.read.contains_key(input) {
+                self.read.insert(input, read_panel(&self.dir.join(format!("{input}.f64")))?);
             }
         }
-        "time" => {
-            // The state goes on from pass to pass: after the first one every row is past the warm-up.
-            let mut tile = vec![AlignedBuffer::default(); kernel.outputs];
-            for pass in 0..=PASSES {
-                let start = Instant::now();
-                run_in_tiles(&kernel, &inputs, lanes, &mut state, &mut tile);
-                if pass > 0 {
-                    println!("{}", start.elapsed().as_nanos());
-                }
-            }
-        }
-        _ => return Err(format!("{mode}: found no mode, expected values or time")),
+        Ok(kernel.inputs.iter().map(|&input| self.read[input].as_slice()).collect())
     }
-    Ok(())
+
+    fn values(&mut self, words: &[String]) -> Result<(), String> {
+        let kernel = kernel_of(words)?;
+        let (lanes, dir) = (self.lanes, self.dir.clone());
+        let inputs = self.inputs(&kernel)?;
+        let mut state = AlignedBuffer::new((kernel.state_len)(lanes));
+        let mut out = vec![AlignedBuffer::new(inputs[0].len()); kernel.outputs];
+        (kernel.run)(&inputs, lanes, &mut state, &mut out);
+        for (index, panel) in out.iter().enumerate() {
+            write_panel(&dir.join(format!("out{index}.f64")), panel)?;
+        }
+        Ok(())
+    }
+
+    /// Nanoseconds of some passes, after one that warms up. The state goes on from pass to pass: every row that counts is
+    /// past the indicator's warm-up.
+    fn time(&mut self, words: &[String]) -> Result<String, String> {
+        let kernel = kernel_of(words)?;
+        let lanes = self.lanes;
+        let inputs = self.inputs(&kernel)?;
+        let mut state = AlignedBuffer::new((kernel.state_len)(lanes));
+        let mut tile = vec![AlignedBuffer::default(); kernel.outputs];
+        let mut pass = || {
+            let start = Instant::now();
+            run_in_tiles(&kernel, &inputs, lanes, &mut state, &mut tile);
+            start.elapsed().as_nanos().to_string()
+        };
+        pass();
+        Ok((0..PASSES).map(|_| pass()).collect::<Vec<String>>().join(" "))
+    }
 }
 
 /// Runs a kernel as the engine does: a tile of rows per call, its outputs in buffers that the next tile uses again.

@@ -1,7 +1,8 @@
 //! Bands around a price: Bollinger, Donchian, Keltner.
 
 use crate::simd::{Simd, f64x8, prelude::*};
-use crate::stream::fold::{Largest, Moments, Smallest};
+use crate::stream::block::MeanAndVariance;
+use crate::stream::fold::{Largest, Smallest};
 use crate::stream::smooth::Smooth;
 use crate::stream::window::Tree;
 use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
@@ -9,48 +10,50 @@ use crate::volatility::true_range;
 
 #[derive(Debug, Clone, Copy)]
 struct Bollinger {
-    tree: Tree<2>,
-    n: usize,
+    spread: MeanAndVariance,
     k: f64,
 }
 
 impl Bollinger {
     fn new(n: usize, k: f64) -> Self {
-        Self { tree: Tree::new(n, 0), n, k }
+        Self { spread: MeanAndVariance::new(n, 0), k }
     }
 }
 
 impl Layout for Bollinger {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
-        self.n
+        self.spread.bars()
+    }
+    fn block_bars(&self) -> usize {
+        self.spread.bars()
     }
     fn ring_slots(&self) -> usize {
-        self.tree.slots()
+        self.spread.slots()
     }
     fn rings(&self, visit: &mut dyn FnMut(Ring)) {
-        self.tree.rings(visit);
+        self.spread.rings(visit);
     }
 }
 
-impl<S: Simd> Kernel<S, 1, 3, 0> for Bollinger {
+/// Registers: sums of the block so far.
+impl<S: Simd> Kernel<S, 1, 3, 2> for Bollinger {
     #[inline(always)]
     fn row<const HOT: bool>(
         &self,
         bar: &mut Bar<'_, S>,
         [x]: [f64x8<S>; 1],
-        _: &mut [f64x8<S>; 0],
+        sums: &mut [f64x8<S>; 2],
     ) -> [f64x8<S>; 3] {
-        let [mid, squares] = self.tree.push::<S, Moments, HOT>(bar, [x, bar.splat(0.0)]);
-        let width = (squares * (1.0 / self.n as f64)).sqrt() * self.k;
-        let mid = bar.starting_at::<HOT>(self.n, mid);
+        let [mid, variance] = self.spread.push::<S, HOT>(bar, sums, x);
+        let width = variance.sqrt() * self.k;
+        let mid = bar.starting_at::<HOT>(self.spread.bars(), mid);
         [mid + width, mid, mid - width]
     }
 }
 
 /// State of [`bbands`].
 pub fn bbands_state_len(lanes: usize, n: usize) -> usize {
-    state_len(Bollinger::new(n, 1.0), 0, lanes)
+    state_len(Bollinger::new(n, 1.0), 2, lanes)
 }
 
 /// Bollinger bands: upper, mid, lower.
@@ -174,7 +177,6 @@ impl Keltner {
 }
 
 impl Layout for Keltner {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.mid.first_bar()
     }

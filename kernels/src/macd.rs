@@ -24,7 +24,6 @@ impl Macd {
 }
 
 impl Layout for Macd {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.signal.first_bar()
     }

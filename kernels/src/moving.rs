@@ -1,19 +1,24 @@
 //! Averages and plain history: SMA, WMA, EMA, Wilder's RMA, pandas' `ewm`, lag and difference.
 
-use crate::simd::{Simd, f64x8, prelude::*};
-use crate::stream::fold::{Sum, WeightedSum};
+use crate::simd::{Simd, at_level, f64x8, prelude::*};
+use crate::stream::block::{Blocks, Values};
+use crate::stream::fold::WeightedSum;
+use crate::stream::past::{OfPast, Past, drive_past, past_state_len};
 use crate::stream::smooth::Smooth;
-use crate::stream::window::{Delay, Tree};
+use crate::stream::window::Tree;
 use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
 
 #[derive(Debug, Clone, Copy)]
 struct Average {
-    sums: Tree<1>,
+    sums: Blocks<1, 1>,
     n: usize,
 }
 
 impl Layout for Average {
     fn warm_bars(&self) -> usize {
+        self.n
+    }
+    fn block_bars(&self) -> usize {
         self.n
     }
     fn ring_slots(&self) -> usize {
@@ -24,28 +29,29 @@ impl Layout for Average {
     }
 }
 
-impl<S: Simd> Kernel<S, 1, 1, 0> for Average {
+/// Register: the sum of the block so far.
+impl<S: Simd> Kernel<S, 1, 1, 1> for Average {
     #[inline(always)]
     fn row<const HOT: bool>(
         &self,
         bar: &mut Bar<'_, S>,
         x: [f64x8<S>; 1],
-        _: &mut [f64x8<S>; 0],
+        block: &mut [f64x8<S>; 1],
     ) -> [f64x8<S>; 1] {
-        let [sum] = self.sums.push::<S, Sum, HOT>(bar, x);
+        let [sum] = self.sums.push::<S, Values, HOT>(bar, block, x);
         [bar.starting_at::<HOT>(self.n, sum * (1.0 / self.n as f64))]
     }
 }
 
 impl Average {
     fn new(n: usize) -> Self {
-        Self { sums: Tree::new(n, 0), n }
+        Self { sums: Blocks::new(n, 0), n }
     }
 }
 
 /// State of [`sma`].
 pub fn sma_state_len(lanes: usize, n: usize) -> usize {
-    state_len(Average::new(n), 0, lanes)
+    state_len(Average::new(n), 1, lanes)
 }
 
 /// Simple moving average.
@@ -129,7 +135,6 @@ pub fn wma(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 struct Smoothed(Smooth);
 
 impl Layout for Smoothed {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.0.first_bar()
     }
@@ -194,7 +199,6 @@ pub fn rma(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 struct Ewm(Smooth);
 
 impl Layout for Ewm {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         1
     }
@@ -239,44 +243,31 @@ pub fn ewm(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
     run!(Ewm(Smooth::ema(n, 1)), [x], lanes, state, [out]);
 }
 
+/// The past value itself.
 #[derive(Debug, Clone, Copy)]
-struct History<const DIFFERENCE: bool>(Delay, usize);
+struct Itself;
 
-impl<const DIFFERENCE: bool> History<DIFFERENCE> {
-    fn new(bars: usize) -> Self {
-        Self(Delay::new(bars, 0), bars)
-    }
-}
-
-impl<const DIFFERENCE: bool> Layout for History<DIFFERENCE> {
-    fn warm_bars(&self) -> usize {
-        self.1 + 1
-    }
-    fn ring_slots(&self) -> usize {
-        self.0.slots()
-    }
-    fn rings(&self, visit: &mut dyn FnMut(Ring)) {
-        visit(self.0.ring());
-    }
-}
-
-impl<S: Simd, const DIFFERENCE: bool> Kernel<S, 1, 1, 0> for History<DIFFERENCE> {
+impl<S: Simd> OfPast<S> for Itself {
     #[inline(always)]
-    fn row<const HOT: bool>(
-        &self,
-        bar: &mut Bar<'_, S>,
-        x: [f64x8<S>; 1],
-        _: &mut [f64x8<S>; 0],
-    ) -> [f64x8<S>; 1] {
-        let before = self.0.push::<S, HOT>(bar, x[0]);
-        let value = if DIFFERENCE { x[0] - before } else { before };
-        [bar.starting_at::<HOT>(self.1 + 1, value)]
+    fn of(_: S, _: f64x8<S>, past: f64x8<S>) -> f64x8<S> {
+        past
+    }
+}
+
+/// What has been added since.
+#[derive(Debug, Clone, Copy)]
+struct Difference;
+
+impl<S: Simd> OfPast<S> for Difference {
+    #[inline(always)]
+    fn of(_: S, x: f64x8<S>, past: f64x8<S>) -> f64x8<S> {
+        x - past
     }
 }
 
 /// State of [`lag`] and [`diff`].
 pub fn lag_state_len(lanes: usize, k: usize) -> usize {
-    state_len(History::<false>::new(k), 0, lanes)
+    past_state_len(k, lanes)
 }
 
 /// The value `k` present bars ago, `k` at least 1.
@@ -293,7 +284,7 @@ pub fn lag_state_len(lanes: usize, k: usize) -> usize {
 /// assert_eq!(out[16], 1.0);
 /// ```
 pub fn lag(x: &[f64], lanes: usize, k: usize, state: &mut [f64], out: &mut [f64]) {
-    run!(History::<false>::new(k), [x], lanes, state, [out]);
+    at_level!(simd => drive_past(simd, Past::<Itself>::new(k), x, lanes, state, out));
 }
 
 /// Change over `k` present bars.
@@ -309,5 +300,5 @@ pub fn lag(x: &[f64], lanes: usize, k: usize, state: &mut [f64], out: &mut [f64]
 /// assert_eq!(out[8], 3.0);
 /// ```
 pub fn diff(x: &[f64], lanes: usize, k: usize, state: &mut [f64], out: &mut [f64]) {
-    run!(History::<true>::new(k), [x], lanes, state, [out]);
+    at_level!(simd => drive_past(simd, Past::<Difference>::new(k), x, lanes, state, out));
 }

@@ -1,9 +1,10 @@
 //! How an indicator runs over rows: eight lanes at a time, its recurrence in registers, its windows in rings.
 //!
-//! The rows of a call are taken in tiles that stay in the cache. In a tile a chunk of eight lanes walks down all rows
-//! before the next chunk starts, its recurrence in registers, while the next tile is read ahead. Short rows wait on memory
-//! or on themselves: their chunks go abreast, row by row, and registers live in the state. The state of a chunk is a run
-//! of eight-lane slots:
+//! The rows of a call are taken in steps of a few. In a step a chunk of eight lanes walks down its rows, registers loaded
+//! before and stored after, then the next chunk does: few enough that a processor works on several chunks at once, so
+//! that a recurrence that waits on itself does not hold it up, and enough that the state's way to memory and back does not
+//! matter. Meanwhile the lines of the next step are read, front to back, so that chunks find their rows in the cache. The
+//! state of a chunk is a run of eight-lane slots:
 //!
 //! ```text
 //! bars present | bars missed since | rows seen | registers … | rings …
@@ -12,17 +13,22 @@
 //! **Missing bars.** A lane that has no value keeps its registers and ring slots (a masked select, no branch per lane).
 //! All lanes of a chunk share one ring position, which moves every row. A lane listed late joins at the position of the
 //! day and is as fast as the others from then on. A lane that comes back after a gap has its ring columns rotated by the
-//! length of the gap, once, and is in step again; so a gap costs a rotation and no slow path stays behind.
+//! length of the gap, once, and what blocks have added up is made anew from them; it is in step again, so a gap costs that and
+//! no slow path stays behind.
 //!
 //! **Hot and cold rows.** When the lanes with a value are exactly those ever listed, and all of them are past their
 //! warm-up, the row runs without masks and counters; what it does to lanes not yet listed is wiped when they list. Both
 //! forms compute the same operations in the same order.
 //!
-//! **Windows** (`window`) are trees of pairs: the fold of the last `2^(k+1)` bars is the fold of the last `2^k` joined
-//! with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last `n`. It costs about `2 log2 n`
-//! joins per row, is as accurate as pairwise summation, never subtracts, and depends on the bars of the window alone.
+//! **Windows** of sums, moments and extremes are made of [`block`]s: what the running block has added up, joined with what
+//! is left of the one before. Other windows are trees of pairs ([`window`]): the fold of the last `2^(k+1)` bars is the
+//! fold of the last `2^k` joined with the one `2^k` bars ago, kept in a ring; the set bits of `n` then make up the last
+//! `n`. Neither subtracts what has left: a value depends on the bars of its window, that of a tree bit for bit, that of
+//! blocks but for rounding. [`past`] is about single bars.
 
+pub(crate) mod block;
 pub(crate) mod fold;
+pub(crate) mod past;
 pub(crate) mod smooth;
 pub(crate) mod window;
 
@@ -46,8 +52,12 @@ pub(crate) struct Bar<'a, S: Simd> {
     pub(crate) present: mask64x8<S>,
     /// Present bars of each lane, this one included; in hot rows perhaps fewer, but more than the warm-up takes.
     pub(crate) count: f64x8<S>,
+    /// Lanes that list in this row or come back: they have been absent until now.
+    pub(crate) joining: mask64x8<S>,
     /// Rows before this one: the position in every ring.
     pub(crate) pos: usize,
+    /// The same, counted from the begin of a block.
+    pub(crate) block_bar: usize,
     /// Ring slots.
     pub(crate) ring: &'a mut [Slot],
 }
@@ -90,7 +100,7 @@ impl<S: Simd> Bar<'_, S> {
     }
 }
 
-/// One ring: `len` (a power of two) entries of `width` slots each, from slot `start` on.
+/// One ring: `len` entries of `width` slots each, from slot `start` on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ring {
     pub(crate) start: usize,
@@ -100,11 +110,13 @@ pub(crate) struct Ring {
 
 /// Parameters of an indicator and the shape of its state.
 pub(crate) trait Layout: Copy {
-    /// Whether several chunks are worth running abreast: yes for short rows, which wait on memory or on themselves.
-    const ABREAST: bool = false;
-
     /// Present bars after which a row needs no warm-up logic.
     fn warm_bars(&self) -> usize;
+
+    /// Bars of a block, for windows by [`block`]s: they are of one length.
+    fn block_bars(&self) -> usize {
+        1
+    }
 
     /// Ring slots per chunk.
     fn ring_slots(&self) -> usize {
@@ -140,21 +152,26 @@ macro_rules! run {
 }
 pub(crate) use run;
 
-/// Chunks that run abreast at most.
-const MOST_ABREAST: usize = 8;
+/// Chunks of a step, about: so few that with the step after it, of three inputs, it stays in the first-level cache.
+const STEP_CHUNKS: usize = 56;
 
-/// Rows that all chunks walk before the next rows begin: few enough to stay in the cache meanwhile.
-const TILE_ROWS: usize = 64;
+/// Rows of a step at least, however wide they are: what a chunk costs per step is shared by them.
+const LEAST_STEP_ROWS: usize = 4;
 
-/// The panels of a tile, in chunks.
+/// The panels of a call, in chunks.
 struct Panels<'a, const I: usize, const O: usize> {
     inputs: [&'a [Slot]; I],
-    /// Those of the tile that follows.
-    next_inputs: [&'a [Slot]; I],
     outputs: [&'a mut [Slot]; O],
     /// Chunks of a row.
     width: usize,
-    rows: usize,
+    /// Rows of the state before this call.
+    past_rows: usize,
+}
+
+/// Some rows, and what is read ahead meanwhile.
+struct Step<'a, const I: usize> {
+    rows: core::ops::Range<usize>,
+    ahead: [&'a [Slot]; I],
 }
 
 /// Runs an indicator over rows at a given level; called through [`run!`].
@@ -170,111 +187,64 @@ pub(crate) fn drive<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     K: Kernel<S, I, O, R>,
 {
     let rows = check_panels(inputs, lanes, &outputs);
-    assert_eq!(
-        state.len(),
-        state_len(kernel, R, lanes),
-        "state is as long as the state_len of these parameters"
-    );
+    let chunk_len = state_len(kernel, R, LANE_CHUNK) / LANE_CHUNK;
+    assert_eq!(state.len(), chunk_len * lanes, "state is as long as the state_len of these parameters");
+    let state = state.as_chunks_mut::<LANE_CHUNK>().0;
     let width = lanes / LANE_CHUNK;
-    let inputs = inputs.map(|x| x.as_chunks().0);
-    let mut outputs = outputs.map(|x| x.as_chunks_mut().0);
-    for from in (0..rows).step_by(TILE_ROWS) {
-        let tile = from * width..(from + TILE_ROWS).min(rows) * width;
-        let next = tile.end..(tile.end + TILE_ROWS * width).min(rows * width);
-        let mut panels = Panels {
-            inputs: inputs.map(|x: &[Slot]| &x[tile.clone()]),
-            next_inputs: inputs.map(|x: &[Slot]| &x[next.clone()]),
-            outputs: outputs.each_mut().map(|x: &mut &mut [Slot]| &mut x[tile.clone()]),
-            width,
-            rows: tile.len() / width,
-        };
-        drive_tile::<S, K, I, O, R>(simd, kernel, &mut panels, state);
+    let inputs = inputs.map(|x| x.as_chunks::<LANE_CHUNK>().0);
+    let mut panels = Panels {
+        inputs,
+        outputs: outputs.map(|x| x.as_chunks_mut().0),
+        width,
+        past_rows: state[ROWS_SLOT][0] as usize,
+    };
+    let step_rows = (STEP_CHUNKS / width).max(LEAST_STEP_ROWS);
+    let part = |rows: core::ops::Range<usize>| inputs.map(|x| &x[rows.start * width..rows.end * width]);
+    read_ahead(&part(0..step_rows.min(rows)));
+    for from in (0..rows).step_by(step_rows) {
+        let to = (from + step_rows).min(rows);
+        // Where no whole step is left, the lines that are wanted now do no harm.
+        let next = if to + step_rows <= rows { to..to + step_rows } else { from..to };
+        let step = Step { rows: from..to, ahead: part(next) };
+        for (column, chunk) in state.chunks_exact_mut(chunk_len).enumerate() {
+            walk::<S, K, I, O, R>(simd, kernel, &mut panels, &step, column, chunk);
+        }
+    }
+    for chunk in state.chunks_exact_mut(chunk_len) {
+        chunk[ROWS_SLOT][0] += rows as f64;
     }
 }
 
-/// Takes all chunks through the rows of a tile: those that run abreast row by row, the others one after the other.
+/// Reads every line once, front to back.
 #[inline(always)]
-fn drive_tile<S: Simd, K, const I: usize, const O: usize, const R: usize>(
-    simd: S,
-    kernel: K,
-    panels: &mut Panels<'_, I, O>,
-    state: &mut [f64],
-) where
-    K: Kernel<S, I, O, R>,
-{
-    let chunk_len = state.len() / (panels.width * LANE_CHUNK);
-    let mut rest = state.as_chunks_mut::<LANE_CHUNK>().0;
-    let mut column = 0;
-    while !rest.is_empty() {
-        // Narrow vectors already keep the units busy with one chunk.
-        let abreast = if K::ABREAST && <S::f64s as SimdBase<S>>::LEN > 2 {
-            // A chunk that starts cold would hold up the ones beside it.
-            let hot = rest.chunks_exact(chunk_len).take(MOST_ABREAST);
-            hot.take_while(|chunk| hot_lanes(simd, kernel, chunk) != NEVER_HOT).count().max(1)
-        } else {
-            1
-        };
-        let (mine, others) = rest.split_at_mut(abreast * chunk_len);
-        if abreast == 1 {
-            walk::<S, K, I, O, R>(simd, kernel, panels, column, mine);
-        } else {
-            walk_abreast::<S, K, I, O, R>(simd, kernel, panels, column, mine, chunk_len);
+fn read_ahead<const I: usize>(inputs: &[&[Slot]; I]) {
+    let mut seen = 0;
+    for at in 0..inputs[0].len() {
+        for input in inputs {
+            seen |= input[at][0].to_bits();
         }
-        for chunk in mine.chunks_exact_mut(chunk_len) {
-            chunk[ROWS_SLOT][0] += panels.rows as f64;
-        }
-        column += abreast;
-        rest = others;
     }
+    core::hint::black_box(seen);
 }
 
-/// Takes a chunk down all rows: hot rows as long as they last, then cold ones until it is hot again.
+/// Takes a chunk down some rows: hot rows as long as they last, then cold ones until it is hot again.
 #[inline(always)]
 fn walk<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
+    step: &Step<'_, I>,
     column: usize,
     chunk: &mut [Slot],
 ) where
     K: Kernel<S, I, O, R>,
 {
-    let mut row = 0;
-    while row < panels.rows {
-        row = hot_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row);
-        if row < panels.rows {
-            row = cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..panels.rows);
+    let mut row = step.rows.start;
+    while row < step.rows.end {
+        row = hot_rows::<S, K, I, O, R>(simd, kernel, panels, step, column, chunk, row);
+        if row < step.rows.end {
+            row = cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..step.rows.end);
         }
-    }
-}
-
-/// Takes neighbouring chunks down all rows, every row through all of them: memory is read front to back, and while a
-/// recurrence waits on itself the next chunk's goes on. Registers live in the state meanwhile.
-#[inline(always)]
-fn walk_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
-    simd: S,
-    kernel: K,
-    panels: &mut Panels<'_, I, O>,
-    column: usize,
-    slots: &mut [Slot],
-    chunk_len: usize,
-) where
-    K: Kernel<S, I, O, R>,
-{
-    let mut row = 0;
-    while row < panels.rows {
-        let from = row;
-        let (rows, chunks) =
-            hot_rows_abreast::<S, K, I, O, R>(simd, kernel, panels, column, slots, chunk_len, row);
-        row = rows;
-        for (index, chunk) in slots.chunks_exact_mut(chunk_len).enumerate() {
-            add_bars(simd, chunk, row - from + usize::from(index < chunks));
-            if row < panels.rows && index >= chunks {
-                let column = column + index;
-                cold_rows::<S, K, I, O, R>(simd, kernel, panels, column, chunk, row..row + 1);
-            }
-        }
-        row += 1;
     }
 }
 
@@ -316,12 +286,13 @@ fn load_inputs<S: Simd, const I: usize>(
     present
 }
 
-/// Runs from `row` on as long as rows are hot; returns the first row that is not.
+/// Runs rows as long as they are hot; returns the first one that is not.
 #[inline(always)]
 fn hot_rows<S: Simd, K, const I: usize, const O: usize, const R: usize>(
     simd: S,
     kernel: K,
     panels: &mut Panels<'_, I, O>,
+    step: &Step<'_, I>,
     column: usize,
     chunk: &mut [Slot],
     from: usize,
@@ -330,7 +301,6 @@ where
     K: Kernel<S, I, O, R>,
 {
     let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
-    let first_pos = chunk[ROWS_SLOT][0] as usize;
     let hot = hot_lanes(simd, kernel, chunk);
     let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
     let mut registers = [zero; R];
@@ -338,84 +308,52 @@ where
         *register = f64x8::load_array_ref(simd, slot);
     }
     let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
-    let mut row = from;
-    let mut seen = 0;
-    while row < panels.rows {
-        let at = row * panels.width + column;
+    // What of the rows and of the lines ahead falls to this chunk, cut to one length each: bounds are checked once.
+    let (width, rows) = (panels.width, step.rows.end - from);
+    let mine = from * width + column..(step.rows.end - 1) * width + column + 1;
+    let inputs = panels.inputs.map(|x| &x[mine.clone()]);
+    let lines_before = column * step.rows.len() + from - step.rows.start;
+    let (mut row, mut at, mut seen) = (0, 0, 0);
+    // Lines to be written are fetched as well: several outputs would wait for them in memory.
+    if O > 1 {
+        let next = step.rows.end * width + lines_before;
+        for lines in panels.outputs.iter().filter_map(|x| x.get(next..next + rows)) {
+            for line in lines {
+                seen |= line[0].to_bits();
+            }
+        }
+    }
+    let mut outputs = panels.outputs.each_mut().map(|x| &mut x[mine.clone()]);
+    let ahead = step.ahead.map(|x| &x[lines_before..lines_before + rows]);
+    let block_bars = kernel.block_bars();
+    let mut block_bar = (panels.past_rows + from) % block_bars;
+    while row < rows {
         let mut x = [zero; I];
-        let present = load_inputs(simd, &panels.inputs, at, &mut x);
+        let present = load_inputs(simd, &inputs, at, &mut x);
         if present.to_bitmask() != hot {
             break;
         }
-        // The strides of a chunk are too long for a processor to foresee. One line of the next tile per row, front to
-        // back, it does foresee, and the chunks find their rows in the cache.
-        let line = column * panels.rows + row;
-        for next in &panels.next_inputs {
-            if let Some(x) = next.get(line) {
-                seen |= x[0].to_bits();
-            }
+        // Strides of a row are too long for a processor to foresee: it sees lines read front to back, a step before they
+        // are wanted.
+        for ahead in &ahead {
+            seen |= ahead[row][0].to_bits();
         }
-        let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+        let (joining, pos) = (mask64x8::splat(simd, false), panels.past_rows + from + row);
+        let mut bar = Bar { simd, present, count, joining, pos, block_bar, ring };
         let out = kernel.row::<true>(&mut bar, x, &mut registers);
-        for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
+        for (out, panel) in out.iter().zip(outputs.iter_mut()) {
             present.select(*out, missing).store_array(&mut panel[at]);
         }
         row += 1;
+        at += width;
+        block_bar = if block_bar + 1 == block_bars { 0 } else { block_bar + 1 };
     }
     core::hint::black_box(seen);
     for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
         register.store_array(slot);
     }
-    add_bars(simd, chunk, row - from);
-    row
-}
-
-/// Runs hot rows of several chunks, row by row; returns the first row that is not done and how many chunks have done it.
-#[inline(always)]
-fn hot_rows_abreast<S: Simd, K, const I: usize, const O: usize, const R: usize>(
-    simd: S,
-    kernel: K,
-    panels: &mut Panels<'_, I, O>,
-    column: usize,
-    slots: &mut [Slot],
-    chunk_len: usize,
-    from: usize,
-) -> (usize, usize)
-where
-    K: Kernel<S, I, O, R>,
-{
-    let (zero, missing) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, f64::NAN));
-    let first_pos = slots[ROWS_SLOT][0] as usize;
-    let mut hot = [NEVER_HOT; MOST_ABREAST];
-    for (hot, chunk) in hot.iter_mut().zip(slots.chunks_exact(chunk_len)) {
-        *hot = hot_lanes(simd, kernel, chunk);
-    }
-    for row in from..panels.rows {
-        let at = row * panels.width + column;
-        for (index, (chunk, &hot)) in slots.chunks_exact_mut(chunk_len).zip(&hot).enumerate() {
-            let at = at + index;
-            let mut x = [zero; I];
-            let present = load_inputs(simd, &panels.inputs, at, &mut x);
-            if present.to_bitmask() != hot {
-                return (row, index);
-            }
-            let (header, ring) = chunk.split_at_mut(HEADER_SLOTS + R);
-            let mut registers = [zero; R];
-            for (register, slot) in registers.iter_mut().zip(&header[HEADER_SLOTS..]) {
-                *register = f64x8::load_array_ref(simd, slot);
-            }
-            let count = f64x8::load_array_ref(simd, &header[COUNT_SLOT]) + 1.0;
-            let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
-            let out = kernel.row::<true>(&mut bar, x, &mut registers);
-            for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
-                present.select(*out, missing).store_array(&mut panel[at]);
-            }
-            for (register, slot) in registers.iter().zip(&mut header[HEADER_SLOTS..]) {
-                register.store_array(slot);
-            }
-        }
-    }
-    (panels.rows, 0)
+    add_bars(simd, chunk, row);
+    from + row
 }
 
 /// Runs rows that need masks: some lane warms up, is missing, lists or comes back. Stops early once the chunk could go
@@ -436,7 +374,6 @@ where
         #[inline(always)]
         || {
             let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
-            let first_pos = chunk[ROWS_SLOT][0] as usize;
             let mut registers = [zero; R];
             for (register, slot) in registers.iter_mut().zip(&chunk[HEADER_SLOTS..]) {
                 *register = f64x8::load_array_ref(simd, slot);
@@ -465,7 +402,9 @@ where
                 missed.store_array(&mut header[MISSED_SLOT]);
                 count += present.select(one, zero);
                 count.store_array(&mut header[COUNT_SLOT]);
-                let mut bar = Bar { simd, present, count, pos: first_pos + row, ring };
+                let (joining, pos) = (new | back, panels.past_rows + row);
+                let block_bar = pos % kernel.block_bars();
+                let mut bar = Bar { simd, present, count, joining, pos, block_bar, ring };
                 let out = kernel.row::<false>(&mut bar, x, &mut registers);
                 for (out, panel) in out.iter().zip(panels.outputs.iter_mut()) {
                     let out = present.select(*out, f64x8::splat(simd, f64::NAN));

@@ -4,23 +4,17 @@ use crate::simd::{Simd, f64x8, prelude::*};
 use crate::stream::smooth::Smooth;
 use crate::stream::{Bar, Kernel, Layout, run, state_len};
 
-/// The larger of two numbers, neither of them NaN.
-#[inline(always)]
-pub(crate) fn larger<S: Simd>(a: f64x8<S>, b: f64x8<S>) -> f64x8<S> {
-    a.simd_gt(b).select(a, b)
-}
-
 /// `max(H-L, |H-C₋₁|, |L-C₋₁|)`.
 #[inline(always)]
 pub(crate) fn true_range<S: Simd>(high: f64x8<S>, low: f64x8<S>, previous_close: f64x8<S>) -> f64x8<S> {
-    larger(high - low, larger((high - previous_close).abs(), (low - previous_close).abs()))
+    // None is NaN where it matters and none is -0, so that every CPU's maximum is the same.
+    (high - low).max((high - previous_close).abs().max((low - previous_close).abs()))
 }
 
 #[derive(Debug, Clone, Copy)]
 struct TrueRange;
 
 impl Layout for TrueRange {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         2
     }
@@ -69,7 +63,6 @@ pub fn trange(high: &[f64], low: &[f64], close: &[f64], lanes: usize, state: &mu
 struct Atr<const PER_CENT: bool>(Smooth);
 
 impl<const PER_CENT: bool> Layout for Atr<PER_CENT> {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.0.first_bar()
     }

@@ -113,8 +113,8 @@ class Panels:
                 panel[:, lane] = np.where(self.present[symbol], columns[symbol][name], np.nan)
             panel.astype("<f8").tofile(self.directory / f"{name}.f64")
 
-    def columns_program(self, program, mode, kernel):
-        command = [program, mode, self.directory, str(self.lanes), *kernel.split()]
+    def columns_program(self, program, kernel):
+        command = [program, "values", self.directory, str(self.lanes), *kernel.split()]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}")
@@ -211,7 +211,7 @@ def difference(expected, found, skipped):
 def compare_values(program, panels, name, table, worst):
     failures, left_out = 0, {}
     for case in table:
-        panels.columns_program(program, "values", case.kernel)
+        panels.columns_program(program, case.kernel)
         ours = [panels.output(index) for index in case.outputs]
         for lane, symbol in enumerate(panels.symbols):
             column = panels.compact[symbol]
@@ -269,15 +269,20 @@ def talib_pass(case, columns):
     return time.perf_counter_ns() - start
 
 
-def speed(program, scratch):
-    """TA-Lib a symbol per call, its column contiguous; the kernels all symbols at once, padding lanes not counted."""
+def speed(program, scratch, only):
+    """TA-Lib a symbol per call, its column contiguous; the kernels all symbols at once, padding lanes not counted.
+
+    Both stay in one process with their inputs; a round is a pass that does not count and as many that do, of each.
+    """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     random = np.random.default_rng(7)
     panels = Panels({f"S{i}": walk(random, SPEED_ROWS, 100.0) for i in range(SPEED_SYMBOLS)}, scratch / "speed")
     elements = SPEED_SYMBOLS * SPEED_ROWS
     columns = list(panels.compact.values())
-    table = cases(*USUAL)
+    table = [case for case in cases(*USUAL) if not only or case.label.split("(")[0] in only]
+    command = [program, "time", panels.directory, str(panels.lanes)]
+    kernels = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
     print(f"ns per element, one core: {SPEED_SYMBOLS} symbols x {SPEED_ROWS:,} bars, medians of {SPEED_ROUNDS} rounds in "
           f"alternation, TA-Lib {talib.__version__}")
     print()
@@ -286,11 +291,15 @@ def speed(program, scratch):
     for case in table:
         theirs, ours = [], []
         for _ in range(SPEED_ROUNDS):
-            passes = panels.columns_program(program, "time", case.kernel).split()
-            ours.append(statistics.median(map(int, passes)) / elements)
+            kernels.stdin.write(case.kernel + "\n")
+            passes = [int(word) for word in kernels.stdout.readline().split()]
+            ours.append(statistics.median(passes) / elements)
+            talib_pass(case, columns)
             theirs.append(statistics.median(talib_pass(case, columns) for _ in passes) / elements)
         a, b = statistics.median(theirs), statistics.median(ours)
         print(f"| {case.label} | {a:.2f} | {b:.2f} | {a / b:.2f} |", flush=True)
+    kernels.stdin.close()
+    kernels.wait()
 
 
 def main():
@@ -298,10 +307,11 @@ def main():
     arguments.add_argument("--columns", required=True, help="the columns program")
     arguments.add_argument("--data", help="directory of <symbol>_15m.csv")
     arguments.add_argument("--speed", action="store_true", help="time both instead of comparing values")
+    arguments.add_argument("only", nargs="*", help="functions to time, all if none is named: EMA MACD")
     arguments = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="barloom-talib-") as scratch:
         if arguments.speed:
-            speed(arguments.columns, Path(scratch))
+            speed(arguments.columns, Path(scratch), arguments.only)
             return 0
         return 1 if values(arguments.columns, Path(scratch), arguments.data) else 0
 

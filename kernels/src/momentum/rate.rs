@@ -1,51 +1,23 @@
 //! Rate of change.
 
-use crate::simd::{Simd, f64x8, prelude::*};
-use crate::stream::window::Delay;
-use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
+use crate::simd::{Simd, at_level, f64x8, prelude::*};
+use crate::stream::past::{OfPast, Past, drive_past, past_state_len};
 
 #[derive(Debug, Clone, Copy)]
-struct RateOfChange {
-    history: Delay,
-    n: usize,
-}
+struct RateOfChange;
 
-impl RateOfChange {
-    fn new(n: usize) -> Self {
-        Self { history: Delay::new(n, 0), n }
-    }
-}
-
-impl Layout for RateOfChange {
-    fn warm_bars(&self) -> usize {
-        self.n + 1
-    }
-    fn ring_slots(&self) -> usize {
-        self.history.slots()
-    }
-    fn rings(&self, visit: &mut dyn FnMut(Ring)) {
-        visit(self.history.ring());
-    }
-}
-
-impl<S: Simd> Kernel<S, 1, 1, 0> for RateOfChange {
+impl<S: Simd> OfPast<S> for RateOfChange {
     #[inline(always)]
-    fn row<const HOT: bool>(
-        &self,
-        bar: &mut Bar<'_, S>,
-        [x]: [f64x8<S>; 1],
-        _: &mut [f64x8<S>; 0],
-    ) -> [f64x8<S>; 1] {
-        let zero = bar.splat(0.0);
-        let before = self.history.push::<S, HOT>(bar, x);
-        let change = (x / before - bar.splat(1.0)) * 100.0;
-        [bar.starting_at::<HOT>(self.n + 1, before.simd_eq(zero).select(zero, change))]
+    fn of(simd: S, x: f64x8<S>, past: f64x8<S>) -> f64x8<S> {
+        let zero = f64x8::splat(simd, 0.0);
+        let change = (x / past - f64x8::splat(simd, 1.0)) * 100.0;
+        past.simd_eq(zero).select(zero, change)
     }
 }
 
 /// State of [`roc`].
 pub fn roc_state_len(lanes: usize, n: usize) -> usize {
-    state_len(RateOfChange::new(n), 0, lanes)
+    past_state_len(n, lanes)
 }
 
 /// Rate of change.
@@ -61,5 +33,5 @@ pub fn roc_state_len(lanes: usize, n: usize) -> usize {
 /// assert_eq!(out[8], 50.0);
 /// ```
 pub fn roc(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]) {
-    run!(RateOfChange::new(n), [x], lanes, state, [out]);
+    at_level!(simd => drive_past(simd, Past::<RateOfChange>::new(n), x, lanes, state, out));
 }

@@ -8,7 +8,6 @@ use crate::stream::{Bar, Kernel, Layout, run, state_len};
 struct Rsi(Smooth);
 
 impl Layout for Rsi {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
         self.0.first_bar()
     }

@@ -1,19 +1,19 @@
 //! Rolling minimum and maximum.
 
 use crate::simd::{Simd, f64x8};
+use crate::stream::block::Blocks;
 use crate::stream::fold::{Largest, Smallest};
-use crate::stream::window::Tree;
 use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
 
 #[derive(Debug, Clone, Copy)]
 struct Extreme<const HIGHEST: bool> {
-    tree: Tree<1>,
+    window: Blocks<1, 1>,
     n: usize,
 }
 
 impl<const HIGHEST: bool> Extreme<HIGHEST> {
     fn new(n: usize) -> Self {
-        Self { tree: Tree::new(n, 0), n }
+        Self { window: Blocks::new(n, 0), n }
     }
 }
 
@@ -21,26 +21,30 @@ impl<const HIGHEST: bool> Layout for Extreme<HIGHEST> {
     fn warm_bars(&self) -> usize {
         self.n
     }
+    fn block_bars(&self) -> usize {
+        self.n
+    }
     fn ring_slots(&self) -> usize {
-        self.tree.slots()
+        self.window.slots()
     }
     fn rings(&self, visit: &mut dyn FnMut(Ring)) {
-        self.tree.rings(visit);
+        self.window.rings(visit);
     }
 }
 
-impl<S: Simd, const HIGHEST: bool> Kernel<S, 1, 1, 0> for Extreme<HIGHEST> {
+/// Register: the extreme of the block so far.
+impl<S: Simd, const HIGHEST: bool> Kernel<S, 1, 1, 1> for Extreme<HIGHEST> {
     #[inline(always)]
     fn row<const HOT: bool>(
         &self,
         bar: &mut Bar<'_, S>,
         x: [f64x8<S>; 1],
-        _: &mut [f64x8<S>; 0],
+        block: &mut [f64x8<S>; 1],
     ) -> [f64x8<S>; 1] {
         let [extreme] = if HIGHEST {
-            self.tree.push::<S, Largest, HOT>(bar, x)
+            self.window.push::<S, Largest, HOT>(bar, block, x)
         } else {
-            self.tree.push::<S, Smallest, HOT>(bar, x)
+            self.window.push::<S, Smallest, HOT>(bar, block, x)
         };
         [bar.starting_at::<HOT>(self.n, extreme)]
     }
@@ -48,7 +52,7 @@ impl<S: Simd, const HIGHEST: bool> Kernel<S, 1, 1, 0> for Extreme<HIGHEST> {
 
 /// State of [`min`].
 pub fn min_state_len(lanes: usize, n: usize) -> usize {
-    state_len(Extreme::<false>::new(n), 0, lanes)
+    state_len(Extreme::<false>::new(n), 1, lanes)
 }
 
 /// Rolling minimum.
@@ -69,7 +73,7 @@ pub fn min(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64]
 
 /// State of [`max`].
 pub fn max_state_len(lanes: usize, n: usize) -> usize {
-    state_len(Extreme::<true>::new(n), 0, lanes)
+    state_len(Extreme::<true>::new(n), 1, lanes)
 }
 
 /// Rolling maximum.

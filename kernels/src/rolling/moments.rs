@@ -1,8 +1,7 @@
 //! Rolling variance, standard deviation and z-score (population, ddof 0).
 
 use crate::simd::{Simd, f64x8, prelude::*};
-use crate::stream::fold::Moments;
-use crate::stream::window::Tree;
+use crate::stream::block::MeanAndVariance;
 use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
 
 /// What is made of mean and squared deviations.
@@ -15,53 +14,54 @@ enum Of {
 
 #[derive(Debug, Clone, Copy)]
 struct Spread {
-    tree: Tree<2>,
-    n: usize,
+    window: MeanAndVariance,
     of: Of,
 }
 
 impl Spread {
     fn new(n: usize, of: Of) -> Self {
-        Self { tree: Tree::new(n, 0), n, of }
+        Self { window: MeanAndVariance::new(n, 0), of }
     }
 }
 
 impl Layout for Spread {
-    const ABREAST: bool = true;
     fn warm_bars(&self) -> usize {
-        self.n
+        self.window.bars()
+    }
+    fn block_bars(&self) -> usize {
+        self.window.bars()
     }
     fn ring_slots(&self) -> usize {
-        self.tree.slots()
+        self.window.slots()
     }
     fn rings(&self, visit: &mut dyn FnMut(Ring)) {
-        self.tree.rings(visit);
+        self.window.rings(visit);
     }
 }
 
-impl<S: Simd> Kernel<S, 1, 1, 0> for Spread {
+/// Registers: sums of the block so far.
+impl<S: Simd> Kernel<S, 1, 1, 2> for Spread {
     #[inline(always)]
     fn row<const HOT: bool>(
         &self,
         bar: &mut Bar<'_, S>,
         [x]: [f64x8<S>; 1],
-        _: &mut [f64x8<S>; 0],
+        sums: &mut [f64x8<S>; 2],
     ) -> [f64x8<S>; 1] {
+        let [mean, variance] = self.window.push::<S, HOT>(bar, sums, x);
         let zero = bar.splat(0.0);
-        let [mean, squares] = self.tree.push::<S, Moments, HOT>(bar, [x, zero]);
-        let variance = squares * (1.0 / self.n as f64);
         let value = match self.of {
             Of::Variance => variance,
             Of::Deviation => variance.sqrt(),
             Of::ZScore => variance.simd_eq(zero).select(zero, (x - mean) / variance.sqrt()),
         };
-        [bar.starting_at::<HOT>(self.n, value)]
+        [bar.starting_at::<HOT>(self.window.bars(), value)]
     }
 }
 
 /// State of [`var`], [`stddev`] and [`zscore`].
 pub fn var_state_len(lanes: usize, n: usize) -> usize {
-    state_len(Spread::new(n, Of::Variance), 0, lanes)
+    state_len(Spread::new(n, Of::Variance), 2, lanes)
 }
 
 /// Rolling variance.

@@ -16,16 +16,17 @@ pub enum Ties {
     Mean,
 }
 
+/// The ring holds the `n` values before this one.
 #[derive(Debug, Clone, Copy)]
 struct PercentRank {
-    history: Delay,
     n: usize,
     ties: Ties,
 }
 
 impl PercentRank {
     fn new(n: usize, ties: Ties) -> Self {
-        Self { history: Delay::new(n, 0), n, ties }
+        assert!(n > 0, "a window is at least one bar");
+        Self { n, ties }
     }
 }
 
@@ -33,12 +34,31 @@ impl Layout for PercentRank {
     fn warm_bars(&self) -> usize {
         self.n + 1
     }
+    fn block_bars(&self) -> usize {
+        self.n
+    }
     fn ring_slots(&self) -> usize {
-        self.history.slots()
+        self.n
     }
     fn rings(&self, visit: &mut dyn FnMut(Ring)) {
-        visit(self.history.ring());
+        visit(Ring { start: 0, len: self.n, width: 1 });
     }
+}
+
+/// Adds up what the values of a ring count for, in any order: halves up to `n` are exact.
+#[inline(always)]
+fn total<S: Simd>(simd: S, past: &[Slot], counts: impl Fn(f64x8<S>) -> f64x8<S>) -> f64x8<S> {
+    let mut totals = [f64x8::splat(simd, 0.0); 4];
+    let (fours, rest) = past.as_chunks::<4>();
+    for four in fours {
+        for (total, past) in totals.iter_mut().zip(four) {
+            *total += counts(f64x8::load_array_ref(simd, past));
+        }
+    }
+    for past in rest {
+        totals[0] += counts(f64x8::load_array_ref(simd, past));
+    }
+    (totals[0] + totals[1]) + (totals[2] + totals[3])
 }
 
 impl<S: Simd> Kernel<S, 1, 1, 0> for PercentRank {
@@ -49,14 +69,23 @@ impl<S: Simd> Kernel<S, 1, 1, 0> for PercentRank {
         [x]: [f64x8<S>; 1],
         _: &mut [f64x8<S>; 0],
     ) -> [f64x8<S>; 1] {
-        let (zero, one) = (bar.splat(0.0), bar.splat(1.0));
-        let equal_counts = bar.splat(if self.ties == Ties::Mean { 0.5 } else { 0.0 });
-        let mut below = zero;
-        for back in 1..=self.n {
-            let past = self.history.back(bar, back);
-            below += past.simd_lt(x).select(one, past.simd_eq(x).select(equal_counts, zero));
-        }
-        self.history.put::<S, HOT>(bar, x);
+        let (zero, half, one) = (bar.splat(0.0), bar.splat(0.5), bar.splat(1.0));
+        let past = &bar.ring[..self.n];
+        let below = match self.ties {
+            Ties::Below => total(
+                bar.simd,
+                past,
+                #[inline(always)]
+                |past| past.simd_lt(x).select(one, zero),
+            ),
+            Ties::Mean => total(
+                bar.simd,
+                past,
+                #[inline(always)]
+                |past| past.simd_lt(x).select(one, past.simd_eq(x).select(half, zero)),
+            ),
+        };
+        bar.put::<HOT>(bar.block_bar, x);
         [bar.starting_at::<HOT>(self.n + 1, below * 100.0 / bar.splat(self.n as f64))]
     }
 }

@@ -2,25 +2,27 @@
 
 use crate::moving::{sma, sma_state_len};
 use crate::simd::{Simd, f64x8, prelude::*};
-use crate::stream::fold::Sum;
-use crate::stream::window::Tree;
+use crate::stream::block::{Blocks, Values};
 use crate::stream::{Bar, Kernel, Layout, Ring, run, state_len};
 
 /// The sum of the last `n`, or with `MEAN_SO_FAR` the mean of the last up to `n`.
 #[derive(Debug, Clone, Copy)]
 struct Total<const MEAN_SO_FAR: bool> {
-    sums: Tree<1>,
+    sums: Blocks<1, 1>,
     n: usize,
 }
 
 impl<const MEAN_SO_FAR: bool> Total<MEAN_SO_FAR> {
     fn new(n: usize) -> Self {
-        Self { sums: Tree::new(n, 0), n }
+        Self { sums: Blocks::new(n, 0), n }
     }
 }
 
 impl<const MEAN_SO_FAR: bool> Layout for Total<MEAN_SO_FAR> {
     fn warm_bars(&self) -> usize {
+        self.n
+    }
+    fn block_bars(&self) -> usize {
         self.n
     }
     fn ring_slots(&self) -> usize {
@@ -31,15 +33,16 @@ impl<const MEAN_SO_FAR: bool> Layout for Total<MEAN_SO_FAR> {
     }
 }
 
-impl<S: Simd, const MEAN_SO_FAR: bool> Kernel<S, 1, 1, 0> for Total<MEAN_SO_FAR> {
+/// Register: the sum of the block so far.
+impl<S: Simd, const MEAN_SO_FAR: bool> Kernel<S, 1, 1, 1> for Total<MEAN_SO_FAR> {
     #[inline(always)]
     fn row<const HOT: bool>(
         &self,
         bar: &mut Bar<'_, S>,
         x: [f64x8<S>; 1],
-        _: &mut [f64x8<S>; 0],
+        block: &mut [f64x8<S>; 1],
     ) -> [f64x8<S>; 1] {
-        let [sum] = self.sums.push::<S, Sum, HOT>(bar, x);
+        let [sum] = self.sums.push::<S, Values, HOT>(bar, block, x);
         if !MEAN_SO_FAR {
             return [bar.starting_at::<HOT>(self.n, sum)];
         }
@@ -53,7 +56,7 @@ impl<S: Simd, const MEAN_SO_FAR: bool> Kernel<S, 1, 1, 0> for Total<MEAN_SO_FAR>
 
 /// State of [`sum`].
 pub fn sum_state_len(lanes: usize, n: usize) -> usize {
-    state_len(Total::<false>::new(n), 0, lanes)
+    state_len(Total::<false>::new(n), 1, lanes)
 }
 
 /// Rolling sum.
@@ -95,7 +98,7 @@ pub fn mean(x: &[f64], lanes: usize, n: usize, state: &mut [f64], out: &mut [f64
 
 /// State of [`mean_upto`].
 pub fn mean_upto_state_len(lanes: usize, n: usize) -> usize {
-    state_len(Total::<true>::new(n), 0, lanes)
+    state_len(Total::<true>::new(n), 1, lanes)
 }
 
 /// Mean of the last up to `n` values.
