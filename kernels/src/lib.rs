@@ -12,8 +12,9 @@
 //!   start of the series, and the next call continues with the rows that follow. Where the rows are cut changes no bit.
 //! * NaN is a missing bar of that lane alone: the output is NaN there, the lane's state stays, and the indicator runs on
 //!   the series of present bars. With several inputs a lane is missing where any of them is.
-//! * A window's value is a function of the window's bars and of nothing else, bit for bit: no running sum that
-//!   subtracts, no anchor. Read [`stream`] for how.
+//! * What has left a window is not in its value: no running sum that subtracts. Most windows are a function of their
+//!   bars and of nothing else, bit for bit; sums and moments depend on where their blocks begin by at most 1e-12 of the
+//!   value or of the window's root mean square. Read [`stream`] for how.
 //! * Conditions are bit masks, `[row][word]`, bit = lane ([`elementwise`], [`cross`], [`bits`]).
 //!
 //! Lengths and parameters that do not fit are bugs of the caller and panic; a caller that takes them from a user checks
