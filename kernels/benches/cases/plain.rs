@@ -504,6 +504,27 @@ pub fn hlc3(x: In<'_>, out: Out<'_, '_>) {
     }
 }
 
+/// Tenths: the nearest whole number of them, where `k` is next to it.
+fn on_tenths(k: f64) -> Option<f64> {
+    let whole = k.round();
+    ((k - whole).abs() <= (8.0 * f64::EPSILON * k.abs()).max(1e-9)).then_some(whole)
+}
+
+pub fn market_prices(x: In<'_>, out: Out<'_, '_>) {
+    for t in 0..x[0].len() {
+        let k = x[0][t] * 1.0002 * 10.0;
+        out[0][t] = on_tenths(k).unwrap_or(k.ceil()) / 10.0;
+    }
+}
+
+pub fn order_sizes(x: In<'_>, out: Out<'_, '_>) {
+    for t in 0..x[0].len() {
+        let k = 20_000.0 / x[0][t] * 10.0;
+        out[0][t] = on_tenths(k).unwrap_or(k.floor());
+        out[1][t] = out[0][t] / 10.0;
+    }
+}
+
 pub fn cross_over(x: In<'_>, out: &mut [bool]) {
     out[0] = false;
     for t in 1..x[0].len() {

@@ -5,8 +5,8 @@ use barloom_kernels::liquidity::{self, Profile, RegimeBounds, Season};
 use barloom_kernels::rolling::{PercentileKind, ReturnMean, Ties};
 use barloom_kernels::vwap::Swing;
 use barloom_kernels::{
-    account, bands, bits, cross, cross_section, curve, elementwise as el, macd, momentum, moving, rolling,
-    sum, trend, volatility, volume, vwap,
+    account, bands, bits, cross, cross_section, curve, elementwise as el, grid, macd, momentum, moving,
+    rolling, sum, trend, volatility, volume, vwap,
 };
 
 use super::Column::{Benchmark, Change, Close, High, Low, Volume};
@@ -14,6 +14,9 @@ use super::Form::{Running, Sort, Value, Window};
 use super::{Answer, Call, Case, Market, N, Per, Plain, plain};
 
 const HLC: &[super::Column] = &[High, Low, Close];
+/// A grid of tenths on every lane.
+const PER_UNIT: [f64; 64] = [10.0; 64];
+const TENTH: [f64; 64] = [0.1; 64];
 
 /// A kernel with outputs like its inputs.
 macro_rules! panels {
@@ -391,6 +394,14 @@ pub static CASES: &[Case] = &[
                 *out = if flag { 1.0 } else { 0.0 };
             }
         }),
+    panels!("grid::market_prices", Value, &[Close], 1, |_| 0, |c| {
+        let (per_unit, tenth) = (&PER_UNIT[..c.lanes], &TENTH[..c.lanes]);
+        grid::market_prices(c.x[0], 1.0002, true, c.lanes, per_unit, tenth, c.out[0]);
+    }, plain::market_prices),
+    panels!("grid::order_sizes", Value, &[Close], 2, |_| 0, |c| {
+        let [steps, qty] = c.out else { unreachable!() };
+        grid::order_sizes(c.x[0], 20_000.0, c.lanes, &PER_UNIT[..c.lanes], &TENTH[..c.lanes], steps, qty);
+    }, plain::order_sizes),
     panels!("liquidity::seasonal_baseline", Sort, &[Volume], 1, |l| liquidity::seasonal_baseline_state_len(l, &SEASON), |c| {
         let first_slot = c.rows.start % SEASON.slots;
         liquidity::seasonal_baseline(c.x[0], c.lanes, first_slot, &SEASON, c.state, c.out[0]);
