@@ -37,11 +37,17 @@ impl Ohlc {
     }
 }
 
+/// Price of a stop's fill before slippage, and the level it stood at.
+type StopPx = (f64, f64);
+
+/// A take profit has neither.
+const NO_STOP: StopPx = (f64::NAN, f64::NAN);
+
 /// What happens first to a position in a bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Hit {
-    /// Its stop loss at this level. `contested`: its take profit could be reached too.
-    Stop { base_px: f64, level_px: f64, gapped: bool, contested: bool },
+    /// Its stop loss. `contested`: its take profit could be reached too.
+    Stop { gapped: bool, contested: bool },
     /// Its take profit, which the open has already passed. `arrives`: it was set at this very open.
     TargetAtOpen { arrives: bool },
     /// Its take profit, inside the bar.
@@ -84,7 +90,11 @@ impl Account {
     }
     /// What happens first (semantics 2.6): (a) the open beyond the stop, (b) the open beyond the target, (c) inside
     /// the bar, where the policy decides if both are reachable.
-    fn first_hit(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> Option<Hit> {
+    ///
+    /// Prices stand apart from what they are of and stay in registers: the pair is read at once otherwise, and a processor
+    /// waits for what it has just written in two.
+    #[inline(always)]
+    fn first_hit(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> Option<(Hit, StopPx)> {
         if self.book.steps[lane.symbol] == 0.0 {
             return None;
         }
@@ -93,7 +103,7 @@ impl Account {
         let execution = &self.plan.execution;
         let (stop, level_px) = self.stop_meets(bar, lane, side, ohlc);
         if let StopHit::Gap { base_px } = stop {
-            return Some(Hit::Stop { base_px, level_px, gapped: true, contested: false });
+            return Some((Hit::Stop { gapped: true, contested: false }, (base_px, level_px)));
         }
         let target = self.levels.take_profit_px[lane.symbol];
         let touches = match execution.tp_kind {
@@ -108,7 +118,7 @@ impl Account {
         // A limit order that arrives at this open is marketable at O = P; a resting one needs its trade-through.
         let arrives = lane.is_in(&self.fresh_target);
         if reached(ohlc.open, touches || arrives) {
-            return Some(Hit::TargetAtOpen { arrives });
+            return Some((Hit::TargetAtOpen { arrives }, NO_STOP));
         }
         let target_inside = reached(ohlc.favourable(side), touches);
         match (stop, target_inside) {
@@ -119,18 +129,18 @@ impl Account {
                     BracketPolicy::Optimistic => true,
                 };
                 Some(if target && target_first {
-                    Hit::TargetInside { contested: true }
+                    (Hit::TargetInside { contested: true }, NO_STOP)
                 } else {
-                    Hit::Stop { base_px, level_px, gapped: false, contested: target }
+                    (Hit::Stop { gapped: false, contested: target }, (base_px, level_px))
                 })
             }
-            (_, true) => Some(Hit::TargetInside { contested: false }),
+            (_, true) => Some((Hit::TargetInside { contested: false }, NO_STOP)),
             (_, false) => None,
         }
     }
     /// Whether the open has passed the take profit, so that it fills before anything inside the bar.
     pub(super) fn target_passed(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> bool {
-        matches!(self.first_hit(bar, lane, ohlc), Some(Hit::TargetAtOpen { .. }))
+        matches!(self.first_hit(bar, lane, ohlc), Some((Hit::TargetAtOpen { .. }, _)))
     }
     /// The level at which this bar touches the position's stop: liquidation asks which lies nearer to the open.
     pub(super) fn stop_that_fires(&self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc) -> Option<f64> {
@@ -257,10 +267,11 @@ impl Account {
         recorder: &mut R,
     ) {
         if self.levels.has(lane)
-            && let Some(hit) = self.first_hit(bar, lane, ohlc).filter(|&hit| fires(hit))
+            && let Some((hit, stop)) = self.first_hit(bar, lane, ohlc)
+            && fires(hit)
         {
             let before = self.book.steps[lane.symbol];
-            self.close_by_level(bar, lane, ohlc, hit, recorder);
+            self.close_by_level(bar, lane, ohlc, hit, stop, recorder);
             let changes_inside = inside || matches!(hit, Hit::Stop { gapped: false, .. });
             if changes_inside && self.book.steps[lane.symbol] != before {
                 self.changed_inside[lane.word] |= lane.bit;
@@ -297,6 +308,7 @@ impl Account {
         lane: Lane,
         ohlc: &Ohlc,
         hit: Hit,
+        (base_px, level_px): StopPx,
         recorder: &mut R,
     ) {
         let target = self.levels.take_profit_px[lane.symbol];
@@ -312,7 +324,7 @@ impl Account {
             capped: true,
         };
         let (close, limit) = match hit {
-            Hit::Stop { base_px, level_px, gapped, contested } => {
+            Hit::Stop { gapped, contested } => {
                 let reason = if !self.levels.trails[lane.symbol].has_stop_loss {
                     FillReason::Trail
                 } else if lane.is_in(&self.opened) {

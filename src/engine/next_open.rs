@@ -28,10 +28,13 @@ pub(super) struct NextOpen {
 
 /// One of them: closes what stands against it, and an entry opens this on top.
 #[derive(Debug, Clone, Copy)]
+#[repr(C)]
 struct Planned {
     opening_steps: f64,
-    opening_qty: f64,
+    // The levels stand apart: side by side they are copied as a pair, for which a processor waits if it has just written
+    // them one by one.
     stop_loss_px: f64,
+    opening_qty: f64,
     take_profit_px: f64,
     order_id: u32,
     tag: u32,

@@ -250,18 +250,23 @@ impl SignalSource for RuleProgram {
     }
 }
 
+impl TrialDistances {
+    /// A distance at a point. `NaN`: no such rule; `None`: a rule without a usable distance.
+    #[inline(always)]
+    fn distance(&self, rule: Option<Distance>, tile: &Tile<'_>, row: usize, symbol: usize) -> Option<f64> {
+        let distance = match rule {
+            None => return Some(f64::NAN),
+            Some(Distance::Panel(slot)) => self.panels[slot][row * tile.lanes + symbol],
+            Some(Distance::Point(node)) => Point { of: self, tile, row, symbol }.number(node),
+        };
+        (distance > 0.0).then_some(distance)
+    }
+}
+
 impl PointValues for TrialDistances {
     fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels {
         let at = row * tile.lanes + symbol;
-        // `NaN`: no such rule; `None`: a rule without a usable distance.
-        let distance = |rule: Option<Distance>| {
-            let distance = match rule {
-                None => return Some(f64::NAN),
-                Some(Distance::Panel(slot)) => self.panels[slot][at],
-                Some(Distance::Point(node)) => Point { of: self, tile, row, symbol }.number(node),
-            };
-            (distance > 0.0).then_some(distance)
-        };
+        let distance = |rule| self.distance(rule, tile, row, symbol);
         let away = |rule: Option<Distance>, sign: f64| Some(tile.close[at] + sign * distance(rule)?);
         let Some(stop_loss_px) = away(self.stop, -side.sign()) else {
             return AttachedLevels::Rejected("stop_distance");
