@@ -145,14 +145,7 @@ fn cases_that_once_differed_agree() {
     for line in known.chain(given.clone()) {
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
         let [seed, symbols, bars, tile_rows, scope] = fields[..] else { panic!("{line}: five fields") };
-        let scope = match scope {
-            "market_orders" => Scope::MarketOrders,
-            "all_orders" => Scope::AllOrders,
-            "with_funding" => Scope::WithFunding,
-            "with_margin" => Scope::WithMargin,
-            "with_regimes" => Scope::WithRegimes,
-            other => panic!("{other} is no scope"),
-        };
+        let scope = Scope::named(scope).unwrap_or_else(|| panic!("{scope} is no scope"));
         let case =
             RandomCase::within(scope, seed.parse().unwrap(), symbols.parse().unwrap(), bars.parse().unwrap());
         let (found, expected) = (engine_result(&case, tile_rows.parse().unwrap()), run(&case.input()));
@@ -211,11 +204,9 @@ fn windows_of_real_bars_agree() {
     let store = tempfile::tempdir().unwrap();
     let options = LoadOptions { store_dir: Some(store.path().into()), ..LoadOptions::default() };
     let market = open_market(&dir, &[], &options, &mut |_| ()).unwrap();
-    let scopes =
-        [Scope::MarketOrders, Scope::AllOrders, Scope::WithFunding, Scope::WithMargin, Scope::WithRegimes];
     for number in 0..60_usize {
         let first = number * 797 % (market.grid.bars - 250);
-        let scope = scopes[number % scopes.len()];
+        let scope = Scope::ALL[number % Scope::ALL.len()];
         let case = RandomCase::over(window(&market, first, 250), scope, Dice::new(number as u64));
         if let Err(difference) = compare(&case, engine_result(&case, 64), run(&case.input())) {
             panic!("{scope:?} from bar {first}: {difference}");
@@ -247,6 +238,7 @@ proptest! {
             Scope::WithFunding,
             Scope::WithMargin,
             Scope::WithRegimes,
+            Scope::WithOptions,
         ]),
         seed: u64,
         symbols in 1_usize..=20,

@@ -158,13 +158,7 @@ fn truncated(market: &Market, bars: usize) -> Market {
 }
 
 fn scopes() -> impl Strategy<Value = Scope> {
-    prop::sample::select(vec![
-        Scope::MarketOrders,
-        Scope::AllOrders,
-        Scope::WithFunding,
-        Scope::WithMargin,
-        Scope::WithRegimes,
-    ])
+    prop::sample::select(&Scope::ALL[..])
 }
 
 proptest! {

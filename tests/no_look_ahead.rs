@@ -22,7 +22,7 @@ fn result(case: &RandomCase) -> RefResult {
 /// A case whose run only marks at its end.
 fn case_of(seed: u64, dice: &mut Dice) -> RandomCase {
     let (symbols, bars) = (dice.whole(1..12), dice.whole(40..300));
-    let mut case = RandomCase::within(Scope::WithRegimes, seed, symbols, bars);
+    let mut case = RandomCase::within(Scope::WithOptions, seed, symbols, bars);
     case.plan.execution.end_of_run = EndOfRun::Mark;
     if dice.chance(0.5) {
         case.market.panels.regime = None;

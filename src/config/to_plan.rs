@@ -7,7 +7,7 @@ use super::judge::amend;
 use super::keys;
 use super::plan::{
     ActivityProfile, EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, LiquidityPlan,
-    MarginGuard, MarginPlan, RegimePlan, Seasonality, Sizing, Slippage,
+    MarginGuard, MarginPlan, RegimePlan, Seasonality, Sizing, Slippage, VolScale,
 };
 use super::spec::{
     FundingBoundarySpec, GeneralSpec, LimitRuleSpec, LiquidityRegimesSpec, MarkSource, ProfileSpec,
@@ -41,6 +41,9 @@ impl Spec {
                 shape: costs.shape,
                 a_bps: costs.a_bps,
                 b_bps: costs.b_bps,
+                vol_scale: costs
+                    .vol_scaled
+                    .then_some(VolScale { y: costs.vol_y, window_bars: costs.vol_window_bars }),
                 min_bps: costs.min_bps,
                 max_bps: costs.max_bps,
                 stop_mult: costs.stop_slippage_mult,

@@ -88,6 +88,7 @@ impl Account {
                     venue,
                     tile,
                     trailing_volume: None,
+                    volatility: None,
                     stress,
                     regimes_before: None,
                     regimes: None,

@@ -9,4 +9,5 @@ pub mod levels;
 pub mod orders;
 pub mod pricing;
 pub mod rules;
+pub mod volatility;
 pub mod volume;

@@ -152,6 +152,7 @@ pub(crate) fn flat_slippage(bps: f64) -> Slippage {
         shape: SlippageShape::Sqrt,
         a_bps: bps,
         b_bps: 0.0,
+        vol_scale: None,
         min_bps: bps,
         max_bps: bps,
         stop_mult: 1.0,

@@ -31,6 +31,7 @@ pub(crate) const CASES: &[Case] = &[
     entries_beyond_their_stop,
     stale_moves,
     dated_fees,
+    slippage_by_volatility,
     funding_boundaries,
     missing_funding,
     funding_windows,
@@ -332,6 +333,26 @@ fn dated_fees(run: Engine) {
     let fees: Vec<_> =
         run(&market(&[FLAT; 5]), &plan, &orders).fills.iter().map(|f| (f.fee_usdt * 1e3).round()).collect();
     assert_eq!(fees, [100.0, 200.0, 200.0, 300.0]);
+}
+
+/// 2.8: returns of +25 % and −20 % through bar 2 have a root mean square of √(0.1025/2); 1 of 400 is a share of 1/400
+/// and its square root 1/20. Before two returns are known, `b_bps` stands.
+fn slippage_by_volatility(run: Engine) {
+    let mut plan = bare_plan();
+    plan.slippage = Slippage { b_bps: 40.0, max_bps: 9_000.0, min_bps: 0.0, ..flat_slippage(2.0) };
+    plan.slippage.vol_scale = Some(VolScale { y: 2.0, window_bars: 2 });
+    let at = |px: f64| Some([px, px, px, px, 400.0]);
+    // a missing bar and one whose price jumps after the decision change nothing
+    let bars = [at(100.0), at(125.0), at(100.0), None, at(300.0)];
+    let orders = [buy(0, 0, 1.0), buy(1, 1, 1.0), OrderIntent { ttl_bars: 2, ..buy(2, 2, 1.0) }];
+    let result = run(&market(&bars), &plan, &orders);
+    let slipped: Vec<_> = result.fills.iter().map(|f| (f.bar, f.slippage_bps)).collect();
+    let by_volatility = 2.0 + 2.0 * (0.1025_f64 / 2.0).sqrt() * 1e4 / 20.0;
+    let expected = [(1, 2.0 + 40.0 / 20.0), (2, 2.0 + 40.0 / 20.0), (4, by_volatility)];
+    for (found, expected) in slipped.iter().zip(expected) {
+        assert!(found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-9, "{slipped:?} {expected:?}");
+    }
+    assert_eq!(slipped.len(), expected.len());
 }
 
 /// 3.3, 7.21: opened or closed at the open of bar 2, where longs pay 1 % or are paid it.

@@ -54,6 +54,36 @@ pub(crate) enum Scope {
     WithMargin,
     /// And liquidity regimes.
     WithRegimes,
+    /// And options that are off by default: slippage by volatility. Drawn last, so that everything else stays as it
+    /// is with the same seed in the scope before.
+    WithOptions,
+}
+
+impl Scope {
+    /// All scopes, each with more rules than the one before.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::MarketOrders,
+        Self::AllOrders,
+        Self::WithFunding,
+        Self::WithMargin,
+        Self::WithRegimes,
+        Self::WithOptions,
+    ];
+    /// Name in the table of known cases.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::MarketOrders => "market_orders",
+            Self::AllOrders => "all_orders",
+            Self::WithFunding => "with_funding",
+            Self::WithMargin => "with_margin",
+            Self::WithRegimes => "with_regimes",
+            Self::WithOptions => "with_options",
+        }
+    }
+    /// Scope of a name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name)
+    }
 }
 
 /// A whole random case, to be borrowed as a [`RefInput`].
@@ -129,6 +159,9 @@ impl RandomCase {
                     }
                 }
             }
+        }
+        if scope >= Scope::WithOptions {
+            draw_vol_scale(&mut dice, &mut plan);
         }
         Self { market, run, plan, signals, regimes, intents }
     }
@@ -356,6 +389,13 @@ fn draw_order_rules(dice: &mut Dice, plan: &mut EnginePlan, bars: usize) {
         let first = dice.whole(0..bars);
         plan.fee_table = vec![row(first, 0, 1e-4, 3e-4), row(dice.whole(first..bars), 1, -5e-5, 6e-4)];
     }
+}
+
+/// Slippage that scales with volatility, with windows that some series are too short for.
+fn draw_vol_scale(dice: &mut Dice, plan: &mut EnginePlan) {
+    plan.slippage.vol_scale = dice
+        .chance(0.6)
+        .then(|| VolScale { y: dice.pick(&[0.5, 1.0, 3.0]), window_bars: dice.pick(&[1, 3, 12, 96]) });
 }
 
 fn random_funding_rules(dice: &mut Dice, enabled: bool) -> FundingPlan {
