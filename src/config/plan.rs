@@ -199,6 +199,8 @@ pub struct ExecutionPlan {
     pub clamp_to_bar: bool,
     /// Round fill prices to the tick, adversely.
     pub round_to_tick: bool,
+    /// Orders above the largest quantity fill in slices of at most that, instead of being refused.
+    pub split_large: bool,
     /// What happens to open positions at the end.
     pub end_of_run: EndOfRun,
     /// Haircut of a series that ends without a known delisting, fraction.

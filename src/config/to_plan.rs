@@ -71,6 +71,7 @@ impl Spec {
                 tp_kind: execution.tp_kind,
                 clamp_to_bar: execution.clamp_to_bar,
                 round_to_tick: execution.round_to_tick,
+                split_large: execution.split_large,
                 end_of_run: execution.end_of_run,
                 delist_haircut_frac: frac(execution.delist_haircut_bps),
                 delist_after_missing_bars: execution.delist_after_missing_bars,

@@ -16,6 +16,9 @@ pub struct SymbolRules {
     min_notional_usdt: f64,
 }
 
+/// Most slices an order is split into; what would need more is a slip of the pen.
+const MOST_SLICES: f64 = 1000.0;
+
 impl SymbolRules {
     /// Rules of a contract.
     pub fn new(contract: &Contract) -> Self {
@@ -28,16 +31,28 @@ impl SymbolRules {
             min_notional_usdt: contract.min_notional_usdt,
         }
     }
-    /// Why an order of `qty` would not be admitted for its size. Stops execute as market orders.
-    #[inline]
-    pub fn quantity_rejection(&self, qty: f64, kind: OrderKind) -> Option<&'static str> {
-        let largest = match kind {
+    /// Largest quantity of a type. Stops execute as market orders.
+    fn max_qty(&self, kind: OrderKind) -> f64 {
+        match kind {
             OrderKind::Market | OrderKind::Stop => self.max_market_qty,
             OrderKind::Limit | OrderKind::StopLimit => self.max_limit_qty,
-        };
+        }
+    }
+    /// Steps of a slice of an order that is split; infinite where the type has no largest quantity, or one below a step,
+    /// which nothing can be split by.
+    pub fn slice_steps(&self, kind: OrderKind) -> f64 {
+        let steps = self.step.steps_floor(self.max_qty(kind));
+        if steps >= 1.0 { steps } else { f64::INFINITY }
+    }
+    /// Why an order of `qty` would not be admitted for its size; `splits`: one above the largest quantity is split.
+    #[inline]
+    pub fn quantity_rejection(&self, qty: f64, kind: OrderKind, splits: bool) -> Option<&'static str> {
+        let largest = self.max_qty(kind);
         if qty <= 0.0 || qty < self.min_qty {
             Some("min_qty")
-        } else if qty > largest {
+        } else if qty > largest
+            && !(splits && qty <= MOST_SLICES * largest && self.slice_steps(kind).is_finite())
+        {
             Some("max_qty")
         } else {
             None
@@ -45,8 +60,14 @@ impl SymbolRules {
     }
     /// Why an opening leg of `qty` would not be admitted at `price_px`.
     #[inline]
-    pub fn opening_rejection(&self, qty: f64, price_px: f64, kind: OrderKind) -> Option<&'static str> {
-        self.quantity_rejection(qty, kind)
+    pub fn opening_rejection(
+        &self,
+        qty: f64,
+        price_px: f64,
+        kind: OrderKind,
+        splits: bool,
+    ) -> Option<&'static str> {
+        self.quantity_rejection(qty, kind, splits)
             .or_else(|| (!self.meets_min_notional(qty, price_px)).then_some("min_notional"))
     }
     /// Whether an opening leg at `price_px` meets the minimum notional (checked at the decision and at the fill).

@@ -122,6 +122,7 @@ pub(crate) fn bare_plan() -> EnginePlan {
             tp_kind: TakeProfitKind::Limit,
             clamp_to_bar: false,
             round_to_tick: true,
+            split_large: false,
             end_of_run: EndOfRun::Mark,
             delist_haircut_frac: 0.005,
             delist_after_missing_bars: 96,

@@ -54,7 +54,7 @@ pub(crate) enum Scope {
     WithMargin,
     /// And liquidity regimes.
     WithRegimes,
-    /// And options that are off by default: slippage by volatility. Drawn last, so that everything else stays as it
+    /// And options that are off by default: slippage by volatility, splitting of large orders. Drawn last, so that everything else stays as it
     /// is with the same seed in the scope before.
     WithOptions,
 }
@@ -162,6 +162,7 @@ impl RandomCase {
         }
         if scope >= Scope::WithOptions {
             draw_vol_scale(&mut dice, &mut plan);
+            draw_largest_quantities(&mut dice, &mut plan, &mut market);
         }
         Self { market, run, plan, signals, regimes, intents }
     }
@@ -396,6 +397,22 @@ fn draw_vol_scale(dice: &mut Dice, plan: &mut EnginePlan) {
     plan.slippage.vol_scale = dice
         .chance(0.6)
         .then(|| VolScale { y: dice.pick(&[0.5, 1.0, 3.0]), window_bars: dice.pick(&[1, 3, 12, 96]) });
+}
+
+/// Largest quantities of orders that are worth 50 to 3000 USDT, on the step and off it, at times below a step.
+fn draw_largest_quantities(dice: &mut Dice, plan: &mut EnginePlan, market: &mut Market) {
+    plan.execution.split_large = dice.chance(0.6);
+    let (panels, bars) = (&market.panels, market.grid.bars);
+    for (symbol, of) in market.symbols.iter_mut().enumerate() {
+        let closes = (0..bars).map(|bar| panels.close[bar * panels.lanes + symbol]);
+        let Some(close_px) = closes.into_iter().find(|px| !px.is_nan()).filter(|_| dice.chance(0.7)) else {
+            continue;
+        };
+        let largest = dice.between(60.0, 1_500.0) / close_px;
+        // As a contract file would have it.
+        of.contract.market_max_qty = format!("{largest:.4}").parse().expect("a number");
+        of.contract.max_qty = of.contract.market_max_qty * dice.pick(&[1.0, 2.0, f64::INFINITY]);
+    }
 }
 
 fn random_funding_rules(dice: &mut Dice, enabled: bool) -> FundingPlan {

@@ -55,8 +55,9 @@ pub struct ExecutionSpec {
     /// Round fill prices to the tick, adversely.
     #[schemars(extend("x-semantics" = "2.10"))]
     pub round_to_tick: bool,
-    /// Split orders above the largest quantity instead of rejecting them.
-    #[schemars(extend("x-semantics" = "2.10", "x-accepted-now" = [false], "x-not-yet" = "splitting is"))]
+    /// Orders above the largest quantity of their type fill in slices of at most that, instead of being rejected; above
+    /// 1000 times that they are.
+    #[schemars(extend("x-semantics" = "2.10"))]
     pub split_large: bool,
     /// Cancel a waiting order once price moved this far from its reference; 0: off.
     #[schemars(extend("minimum" = 0.0, "x-unit" = "fraction", "x-semantics" = "2.9"))]
