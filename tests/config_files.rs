@@ -60,7 +60,7 @@ fn every_key_of_the_contract_is_known() {
         sizing: method notional fraction risk_per_trade vol_target min_vol min_stop_ticks sizing_equity
         risk: es_guard es_cap_of_equity es_alpha es_window_bars es_horizon_bars es_horizon_mode es_method beta_guard beta_cap beta_window_bars beta_excess daily_soft daily_hard kill_drawdown max_weight max_gross max_net max_positions max_position_notional halt_action cooldown_bars allocation
         liquidity_regimes: enabled seasonality vacuum_below thin_below smooth_bars hysteresis vacuum_blocks_entries thin_size_mult profile profile_obs profile_eta min_obs fallback_min_bars regime_without_baseline
-        output: format tables
+        output: format tables lot_method
         sweep: grid constraint rank_by random.samples random.seed random.ranges";
     let known = key_paths();
     for line in contract.lines().map(str::trim).filter(|line| !line.is_empty()) {
