@@ -26,6 +26,10 @@ impl Dice {
     pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
+    /// 64 random bits.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0.next_u64()
+    }
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
@@ -164,7 +168,19 @@ impl RandomCase {
             draw_vol_scale(&mut dice, &mut plan);
             draw_largest_quantities(&mut dice, &mut plan, &mut market);
         }
+        avoid_the_edge_of_the_tick_tolerance(&mut plan.slippage);
         Self { market, run, plan, signals, regimes, intents }
+    }
+    /// The same market with an earlier end of the run, on which only some symbols trade.
+    pub(crate) fn keep_only(&mut self, run_end: usize, traded: &[usize]) {
+        self.run.end = self.run.end.min(run_end);
+        let (run, is_traded) = (self.run.clone(), |symbol: usize| traded.contains(&symbol));
+        self.intents.retain(|i| run.contains(&(i.bar as usize)) && is_traded(i.symbol as usize));
+        for row in &mut self.signals {
+            for (_, signal) in row.iter_mut().enumerate().filter(|(symbol, _)| !is_traded(*symbol)) {
+                *signal = RefSignal::default();
+            }
+        }
     }
     pub(crate) fn input(&self) -> RefInput<'_> {
         RefInput {
@@ -389,6 +405,18 @@ fn draw_order_rules(dice: &mut Dice, plan: &mut EnginePlan, bars: usize) {
         };
         let first = dice.whole(0..bars);
         plan.fee_table = vec![row(first, 0, 1e-4, 3e-4), row(dice.whole(first..bars), 1, -5e-5, 6e-4)];
+    }
+}
+
+/// A price within 1e-9 ticks of the grid lies on it (2.10). One that slippage has moved by just that much may lie on
+/// either side: the price is an f64, and where the last of its digits stands for 1e-11 ticks, so are the tolerance's
+/// edges blurred, differently in exact and in binary arithmetic. Nothing but a slippage of next to nothing comes near
+/// them, that of a vanishing share of the volume without a constant part: here it is at least 0.01 bps, which moves
+/// the cheapest of prices, 60 ticks, by 6e-5 ticks.
+fn avoid_the_edge_of_the_tick_tolerance(slippage: &mut Slippage) {
+    let vanishes = slippage.shape != SlippageShape::Sqrt || slippage.vol_scale.is_some();
+    if slippage.a_bps == 0.0 && slippage.reads_volume() && vanishes {
+        slippage.min_bps = slippage.min_bps.max(0.01);
     }
 }
 
