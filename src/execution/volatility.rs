@@ -127,3 +127,63 @@ pub fn volatility_at(market: &Market, symbol: usize, bar: usize, window_bars: u3
 fn root_mean(sum_of_squares: f64, count: usize) -> f64 {
     (sum_of_squares / count as f64).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Bar, MemorySymbol, market_from_memory};
+    use crate::market::{Contract, TileBuffer};
+
+    /// Two symbols with gaps; the second is listed late.
+    fn market() -> Market {
+        let bars = |listed: i64, factor: i64| {
+            let present = (listed..60).filter(move |t| t * factor % 7 != 3);
+            present.map(move |t| {
+                let px = 100.0 + (t * factor % 11) as f64;
+                let (ts_ms, quote_volume, mark) = (t * 900_000, None, None);
+                Bar { ts_ms, open: px, high: px, low: px, close: px, volume: 1.0, quote_volume, mark }
+            })
+        };
+        let symbol = |name: &str, bars: Vec<Bar>| MemorySymbol {
+            name: name.to_owned(),
+            contract: Contract::default(),
+            brackets: Vec::new(),
+            bars,
+            funding: Vec::new(),
+        };
+        market_from_memory(
+            900_000,
+            vec![symbol("A", bars(0, 3).collect()), symbol("B", bars(20, 5).collect())],
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn tiles_of_any_size_say_what_the_market_says_bar_by_bar() {
+        let market = market();
+        for tile_bars in [1, 7, 60] {
+            let mut sets = VolatilitySets::new([Some(9), None, Some(1), Some(9)]);
+            let mut buffer = TileBuffer::default();
+            for bar0 in (0..60).step_by(tile_bars) {
+                let tile = buffer.load(&market, bar0, tile_bars.min(60 - bar0), false);
+                sets.load(&tile);
+                assert!(sets.of(1).is_none());
+                assert_eq!(sets.of(0).map(<[f64]>::as_ptr), sets.of(3).map(<[f64]>::as_ptr));
+                for (trial, window) in [(0, 9), (2, 1)] {
+                    for row in 0..tile.rows {
+                        for symbol in 0..2 {
+                            let found = tile.row(sets.of(trial).unwrap(), row)[symbol];
+                            let before = (bar0 + row).checked_sub(1);
+                            let expected =
+                                before.map_or(f64::NAN, |bar| volatility_at(&market, symbol, bar, window));
+                            let same = (found - expected).abs() <= 1e-14;
+                            assert!(same || (found.is_nan() && expected.is_nan()), "{found} {expected}");
+                        }
+                    }
+                }
+            }
+        }
+        let last = volatility_at(&market, 1, 59, 9);
+        assert!(last > 0.0 && volatility_at(&market, 1, 20, 1).is_nan());
+    }
+}
