@@ -127,7 +127,7 @@ proptest! {
 
     #[test]
     fn fills_keep_what_orders_ask_for(seed: u64, symbols in 1_usize..12, bars in 20_usize..300) {
-        let case = RandomCase::within(Scope::WithRegimes, seed, symbols, bars);
+        let case = RandomCase::within(Scope::WithOptions, seed, symbols, bars);
         let orders: HashMap<u32, &OrderIntent> =
             case.intents.iter().map(|intent| (intent.order_id, intent)).collect();
         let mut stops = Stops::default();
@@ -140,6 +140,10 @@ proptest! {
             let last_bar = if order.ttl_bars == 0 { u32::MAX } else { order.bar + order.ttl_bars };
             prop_assert!((order.bar + 1..=last_bar).contains(&fill.bar), "{order:#?} {fill:#?}");
             prop_assert_eq!((order.symbol, order.side), (fill.symbol, fill.side));
+            if case.plan.execution.split_large {
+                let rules = SymbolRules::new(&case.market.symbols[fill.symbol as usize].contract);
+                prop_assert!(rules.step.in_steps(fill.qty) <= rules.slice_steps(order.kind), "{fill:#?}");
+            }
         }
     }
 

@@ -266,8 +266,9 @@ impl Account {
             self.end_order(at, order, bar, OrderStatus::Filled, "", recorder);
         }
     }
-    /// One fill of what fills now of both legs, priced, booked, and its levels set.
-    #[inline]
+    /// One fill of what fills now of both legs, priced, booked, and its levels set. A part of `act` for all orders but
+    /// those that are split.
+    #[inline(always)]
     fn fill_legs<R: Recorder>(
         &mut self,
         bar: &Bar<'_>,
