@@ -16,6 +16,8 @@ pub struct SymbolRules {
     min_notional_usdt: f64,
 }
 
+/// Relative rounding of a product of a quantity and a price: 50,000 at 0.018 is 900, and in f64 a digit less.
+const NOTIONAL_ROUNDING: f64 = 4.0 * f64::EPSILON;
 /// Most slices an order is split into; what would need more is a slip of the pen.
 const MOST_SLICES: f64 = 1000.0;
 
@@ -28,7 +30,7 @@ impl SymbolRules {
             min_qty: contract.min_qty,
             max_market_qty: contract.max_qty.min(contract.market_max_qty),
             max_limit_qty: contract.max_qty,
-            min_notional_usdt: contract.min_notional_usdt,
+            min_notional_usdt: contract.min_notional_usdt * (1.0 - NOTIONAL_ROUNDING),
         }
     }
     /// Largest quantity of a type. Stops execute as market orders.
@@ -122,6 +124,14 @@ impl SymbolRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_notional_of_just_the_minimum_meets_it() {
+        let rules = SymbolRules::new(&Contract { min_notional_usdt: 900.0, ..Contract::default() });
+        let in_f64 = 50_000.0 * 0.018;
+        assert!(in_f64 < 900.0 && rules.meets_min_notional(50_000.0, 0.018));
+        assert!(!rules.meets_min_notional(49_999.999_999, 0.018));
+    }
 
     #[test]
     fn a_limit_is_never_more_aggressive_than_asked() {
