@@ -227,8 +227,6 @@ fn what_is_not_there_yet_is_refused_and_not_ignored() {
         ("risk", "es_guard", "true"),
         ("risk", "kill_drawdown", "0.25"),
         ("universe", "mode", "\"ranked\""),
-        ("execution", "split_large", "true"),
-        ("slippage_costs", "vol_scaled", "true"),
         ("sizing", "method", "\"fixed_risk\""),
     ] {
         let text = format!("{CONFIG}[{table}]\n{key} = {value}\n");

@@ -53,14 +53,14 @@ fn every_key_of_the_contract_is_known() {
         general: initial_capital maker_fee_bps taker_fee_bps fee_tier fee_table bnb_discount oracle_mode seed bar mark_source
         universe: symbols mode size refresh min_history_days benchmark on_removal max_stale_bars
         signals: kind path long_entry long_exit short_entry short_exit stop_distance take_profit_distance trail_distance weight score params
-        execution: sequencing entry_ttl_bars participation_cap cap_applies_to stop_overshoot bracket_policy trail_mode trail_source limit_rule tp_kind clamp_to_bar round_to_tick end_of_run delist_haircut_bps delist_after_missing_bars trigger_source
-        slippage_costs: shape a_bps b_bps min_bps max_bps stop_slippage_mult volume_ref regime_mult_normal regime_mult_thin regime_mult_vacuum
+        execution: sequencing entry_ttl_bars participation_cap cap_applies_to stop_overshoot bracket_policy trail_mode trail_source limit_rule tp_kind clamp_to_bar round_to_tick split_large end_of_run delist_haircut_bps delist_after_missing_bars trigger_source
+        slippage_costs: shape a_bps b_bps min_bps max_bps stop_slippage_mult vol_scaled vol_y vol_window_bars volume_ref regime_mult_normal regime_mult_thin regime_mult_vacuum
         funding: enabled missing boundary window_blocks_entries window_pre_minutes window_post_minutes close_before_bps
         margin: mode max_leverage liquidation liq_check liq_mode liq_fee_rate guard mr_warn mr_trim mr_target trim_order on_margin_short
         sizing: method notional fraction risk_per_trade vol_target min_vol min_stop_ticks sizing_equity
         risk: es_guard es_cap_of_equity es_alpha es_window_bars es_horizon_bars es_horizon_mode es_method beta_guard beta_cap beta_window_bars beta_excess daily_soft daily_hard kill_drawdown max_weight max_gross max_net max_positions max_position_notional halt_action cooldown_bars allocation
         liquidity_regimes: enabled seasonality vacuum_below thin_below smooth_bars hysteresis vacuum_blocks_entries thin_size_mult profile profile_obs profile_eta min_obs fallback_min_bars regime_without_baseline
-        output: format tables
+        output: format tables lot_method
         sweep: grid constraint rank_by random.samples random.seed random.ranges";
     let known = key_paths();
     for line in contract.lines().map(str::trim).filter(|line| !line.is_empty()) {

@@ -247,8 +247,6 @@ fn features_that_do_not_exist_are_refused() {
         ("universe.mode", "\"ranked\"", "\"static\": the ranked universe is"),
         ("universe.rewarm_bars", "3", "0: waiting after a gap is"),
         ("execution.trigger_source", "\"mark\"", "\"last\": the mark-price trigger is"),
-        ("execution.split_large", "true", "false: splitting is"),
-        ("slippage_costs.vol_scaled", "true", "false: scaling by volatility is"),
         (
             "sizing.method",
             "\"fixed_risk\"",

@@ -51,6 +51,7 @@ fn example_05_participation_slippage() {
         shape,
         a_bps: num(&config["a_bps"]),
         b_bps: num(&config["b_bps"]),
+        vol_scale: None,
         min_bps: num(&config["min_bps"]),
         max_bps: num(&config["max_bps"]),
         stop_mult: 1.0,

@@ -50,6 +50,7 @@ fn example_05_participation_slippage() {
         shape,
         a_bps: num(&config["a_bps"]),
         b_bps: num(&config["b_bps"]),
+        vol_scale: None,
         min_bps: num(&config["min_bps"]),
         max_bps: num(&config["max_bps"]),
         stop_mult: 1.0,
@@ -68,7 +69,7 @@ fn example_05_participation_slippage() {
         let shape = if case["model"] == "linear" { SlippageShape::Linear } else { SlippageShape::Sqrt };
         let plan = plan(shape);
         let mult = mult(&plan, &case["regime"]);
-        let slip = slippage(&plan, num(&case["qty"]), num(&case["volume_ref"]), None, mult);
+        let slip = slippage(&plan, num(&case["qty"]), num(&case["volume_ref"]), None, None, mult);
         match expected["participation"].as_f64() {
             Some(participation) => assert_near("participation", slip.participation, participation),
             None => assert!(slip.participation.is_nan()),
@@ -82,7 +83,8 @@ fn example_05_participation_slippage() {
     let mut consumed_qty = 0.0;
     for (i, qty) in case["orders"].as_array().unwrap().iter().enumerate() {
         consumed_qty += num(qty);
-        let slip = slippage(&plan(SlippageShape::Sqrt), consumed_qty, num(&case["volume_ref"]), None, 1.0);
+        let slip =
+            slippage(&plan(SlippageShape::Sqrt), consumed_qty, num(&case["volume_ref"]), None, None, 1.0);
         assert_near("bps", slip.bps, num(&expected["cumulative_bps"][i]));
         let side = side_of(&case["side"]);
         let fill_px = grid.round_fill(side, slipped(side, num(&case["base_price"]), slip.bps));
@@ -98,7 +100,7 @@ fn the_reference_volume_is_exec_trailing_or_the_smaller() {
         [(VolumeRef::ExecBar, 0.5), (VolumeRef::Trailing, 0.25), (VolumeRef::MinExecTrailing, 0.5)]
     {
         plan.volume_ref = volume_ref;
-        let slip = slippage(&plan, 10.0, 20.0, Some(40.0), 1.0);
+        let slip = slippage(&plan, 10.0, 20.0, Some(40.0), None, 1.0);
         assert_eq!((slip.participation, slip.bps), (participation, 100.0 * participation * participation));
     }
 }

@@ -41,6 +41,8 @@ fn plain(case: &mut RandomCase) {
     case.plan.margin = None;
     case.plan.liquidity.enabled = false;
     case.plan.slippage.b_bps = 0.0;
+    case.plan.slippage.vol_scale = None;
+    case.plan.execution.split_large = false;
     let execution = &mut case.plan.execution;
     (execution.participation_cap_frac, execution.clamp_to_bar) = (0.0, false);
     execution.sequencing = Sequencing::Phased;
@@ -52,13 +54,7 @@ proptest! {
 
     #[test]
     fn a_sweep_fills_what_a_recorded_run_fills(
-        scope in prop::sample::select(vec![
-            Scope::MarketOrders,
-            Scope::AllOrders,
-            Scope::WithFunding,
-            Scope::WithMargin,
-            Scope::WithRegimes,
-        ]),
+        scope in prop::sample::select(&Scope::ALL[..]),
         is_plain in prop::bool::weighted(0.8),
         seed: u64,
         symbols in 1_usize..=70,

@@ -17,6 +17,7 @@ use barloom::engine::api::{
     OrderIntent, OrderKind, PointValues, Recorder, Side, SignalTile,
 };
 use barloom::engine::{Account, TileFeed, Venue};
+use barloom::execution::volatility::VolatilitySets;
 use barloom::execution::volume::TrailingVolume;
 use barloom::liquidity::RegimeSets;
 use barloom::market::{Contract, Market, StepGrid, Tile, TileBuffer};
@@ -223,13 +224,16 @@ fn allocations<const ORDERS: bool>(feed: &Feed, plan: &EnginePlan) -> (Vec<u64>,
     let mut buffer = TileBuffer::default();
     let (mut volume, mut stress) = (TrailingVolume::default(), MarketStress::default());
     let mut regimes = RegimeSets::new([plan.regimes()], &feed.market);
+    let mut volatility = VolatilitySets::new([Account::volatility_window(plan)]);
     let (mut counts, mut tally) = (Vec::new(), Tally::default());
     for bar0 in (0..BARS).step_by(TILE_BARS) {
         let tile = buffer.load(&feed.market, bar0, TILE_BARS, plan.use_mark);
         regimes.step(&feed.market, &tile);
+        volatility.load(&tile);
         let feed = TileFeed {
             tile: &tile,
             trailing_volume: Account::needs_trailing_volume(plan).then(|| volume.load(&tile)),
+            volatility: volatility.of(0),
             stress: Account::needs_stress(plan).then(|| stress.load(&feed.market, &tile)),
             regimes: regimes.of(0),
             quotes: None,
@@ -289,6 +293,7 @@ fn margin_funding_rules_and_regimes_ask_for_no_memory() {
     plan.liquidity.regimes.fallback_min_bars = 4;
     plan.funding.boundary = FundingBoundary::Pessimistic;
     plan.funding.missing = FundingMissing::LastRate;
+    plan.slippage.vol_scale = Some(VolScale { y: 1.0, window_bars: 12 });
     let feed = Feed::of_signals(12, 0.0);
     for mode in [MarginMode::Cross, MarginMode::Isolated] {
         plan.margin.as_mut().unwrap().mode = mode;

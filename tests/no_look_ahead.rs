@@ -22,7 +22,7 @@ fn result(case: &RandomCase) -> RefResult {
 /// A case whose run only marks at its end.
 fn case_of(seed: u64, dice: &mut Dice) -> RandomCase {
     let (symbols, bars) = (dice.whole(1..12), dice.whole(40..300));
-    let scope = if seed.is_multiple_of(4) { Scope::Isolated } else { Scope::WithRegimes };
+    let scope = if seed.is_multiple_of(4) { Scope::Isolated } else { Scope::WithOptions };
     let mut case = RandomCase::within(scope, seed, symbols, bars);
     case.plan.execution.end_of_run = EndOfRun::Mark;
     if dice.chance(0.5) {

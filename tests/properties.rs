@@ -15,6 +15,8 @@ use barloom::execution::levels::Levels;
 use barloom::execution::rules::SymbolRules;
 use barloom::market::{BracketTable, Contract, StepGrid};
 use barloom::portfolio::Lane;
+use barloom::reporting::episodes::EpisodeBook;
+use barloom::reporting::{LotMethod, RunRecorder, fills_by};
 use barloom::risk::margin::{Exposed, LiquidationPrice};
 use common::engine_run::{run_case, run_orders};
 use common::random_market::{Dice, RandomCase, Scope};
@@ -125,7 +127,7 @@ proptest! {
 
     #[test]
     fn fills_keep_what_orders_ask_for(seed: u64, symbols in 1_usize..12, bars in 20_usize..300) {
-        let case = RandomCase::within(Scope::WithRegimes, seed, symbols, bars);
+        let case = RandomCase::within(Scope::WithOptions, seed, symbols, bars);
         let orders: HashMap<u32, &OrderIntent> =
             case.intents.iter().map(|intent| (intent.order_id, intent)).collect();
         let mut stops = Stops::default();
@@ -138,6 +140,29 @@ proptest! {
             let last_bar = if order.ttl_bars == 0 { u32::MAX } else { order.bar + order.ttl_bars };
             prop_assert!((order.bar + 1..=last_bar).contains(&fill.bar), "{order:#?} {fill:#?}");
             prop_assert_eq!((order.symbol, order.side), (fill.symbol, fill.side));
+            if case.plan.execution.split_large {
+                let rules = SymbolRules::new(&case.market.symbols[fill.symbol as usize].contract);
+                prop_assert!(rules.step.in_steps(fill.qty) <= rules.slice_steps(order.kind), "{fill:#?}");
+            }
+        }
+    }
+
+    /// Semantics 4.2: lots and average entry realise the same over every episode.
+    #[test]
+    fn lots_realise_the_same_by_episode(seed: u64, symbols in 1_usize..6, bars in 20_usize..200) {
+        let case = RandomCase::within(Scope::WithOptions, seed, symbols, bars);
+        let capital = case.plan.initial_capital_usdt;
+        let recorder = RunRecorder::new(symbols, case.market.grid, case.run.clone(), capital);
+        let recorder = run_case(&case, 64, recorder);
+        let [booked, by_lots] = [LotMethod::Average, LotMethod::Fifo].map(|method| {
+            let mut book = EpisodeBook::new(symbols);
+            let fills = fills_by(method, &recorder, &case.market);
+            fills.iter().filter_map(|fill| book.fill(fill)).collect::<Vec<_>>()
+        });
+        prop_assert_eq!(booked.len(), by_lots.len());
+        for (booked, by_lots) in booked.iter().zip(&by_lots) {
+            let (expected, found) = (booked.episode.realized_usdt, by_lots.episode.realized_usdt);
+            prop_assert!((found - expected).abs() <= 1e-9 * capital, "{found}, expected {expected}");
         }
     }
 

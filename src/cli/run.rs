@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use barloom::config::bounds::{Bound, bounded, choices};
 use barloom::config::plan::EnginePlan;
-use barloom::config::spec::{OutputFormat as FormatSpec, OutputTable};
+use barloom::config::spec::{LotMethod as LotSpec, OutputFormat as FormatSpec, OutputTable};
 use barloom::engine::{RunOptions, run_account};
 use barloom::error::Result;
 use barloom::reporting::{
-    BoundedRun, Bounds, OutputFormat, RunRecorder, RunReport, TableKind, Waterfall, equity_plot, flags_table,
-    metrics_table, waterfall_table, write_run,
+    BoundedRun, Bounds, LotMethod, OutputFormat, RunRecorder, RunReport, TableKind, Waterfall, equity_plot,
+    flags_table, metrics_table, waterfall_table, write_run,
 };
 use barloom::sweep::read_source;
 use serde_json::json;
@@ -83,6 +83,10 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<()> {
                 FormatSpec::Csv => OutputFormat::Csv,
                 FormatSpec::Parquet => OutputFormat::Parquet,
                 FormatSpec::Arrow => OutputFormat::Arrow,
+            },
+            lot_method: match spec.output.lot_method {
+                LotSpec::Average => LotMethod::Average,
+                LotSpec::Fifo => LotMethod::Fifo,
             },
             tables: &tables,
             config: &spec.to_json(),

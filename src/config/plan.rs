@@ -83,7 +83,7 @@ pub enum SizingEquity {
 }
 
 /// Slippage in basis points as a function of participation (semantics 2.8):
-/// `clamp((a + b·f(π))·R, min, max)`. With `b_bps = 0` no volume is read.
+/// `clamp((a + b·f(π))·R, min, max)`. With `b_bps = 0` and no scaling by volatility no volume is read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slippage {
     /// `f`.
@@ -92,6 +92,8 @@ pub struct Slippage {
     pub a_bps: f64,
     /// Coefficient of participation, bps.
     pub b_bps: f64,
+    /// Volatility in the place of that coefficient, as far as it is known; `None`: `b_bps` alone.
+    pub vol_scale: Option<VolScale>,
     /// Lower clamp, bps.
     pub min_bps: f64,
     /// Upper clamp, bps.
@@ -108,7 +110,29 @@ pub struct Slippage {
     pub regime_mult_vacuum: f64,
 }
 
+/// Slippage that scales with the volatility of bars: `b = Y·σ` (semantics 2.8).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VolScale {
+    /// `Y`.
+    pub y: f64,
+    /// Present bars whose returns make `σ`, at least 1.
+    pub window_bars: u32,
+}
+
 impl Slippage {
+    /// Whether slippage depends on participation.
+    #[inline]
+    pub fn reads_volume(&self) -> bool {
+        self.b_bps != 0.0 || self.vol_scale.is_some()
+    }
+    /// The model at a volatility of bars: `b = Y·σ` in bps; `b_bps` stays where there is no volatility yet (`NaN`).
+    #[must_use]
+    pub fn at_volatility(&self, volatility_frac: f64) -> Self {
+        match self.vol_scale.filter(|_| !volatility_frac.is_nan()) {
+            Some(scale) => Self { b_bps: scale.y * volatility_frac * 1e4, ..*self },
+            None => *self,
+        }
+    }
     /// `R` of a regime; of a NORMAL bar where regimes are off.
     #[inline]
     pub fn regime_mult(&self, regime: Option<Regime>) -> f64 {
@@ -175,6 +199,8 @@ pub struct ExecutionPlan {
     pub clamp_to_bar: bool,
     /// Round fill prices to the tick, adversely.
     pub round_to_tick: bool,
+    /// Orders above the largest quantity fill in slices of at most that, instead of being refused.
+    pub split_large: bool,
     /// What happens to open positions at the end.
     pub end_of_run: EndOfRun,
     /// Haircut of a series that ends without a known delisting, fraction.

@@ -7,7 +7,7 @@ use super::judge::amend;
 use super::keys;
 use super::plan::{
     ActivityProfile, EnginePlan, ExecutionPlan, FundingBoundary, FundingPlan, LimitRule, LiquidityPlan,
-    MarginGuard, MarginPlan, RegimePlan, Seasonality, Sizing, Slippage,
+    MarginGuard, MarginPlan, RegimePlan, Seasonality, Sizing, Slippage, VolScale,
 };
 use super::spec::{
     FundingBoundarySpec, GeneralSpec, LimitRuleSpec, LiquidityRegimesSpec, MarginMode, MarginSpec,
@@ -41,6 +41,9 @@ impl Spec {
                 shape: costs.shape,
                 a_bps: costs.a_bps,
                 b_bps: costs.b_bps,
+                vol_scale: costs
+                    .vol_scaled
+                    .then_some(VolScale { y: costs.vol_y, window_bars: costs.vol_window_bars }),
                 min_bps: costs.min_bps,
                 max_bps: costs.max_bps,
                 stop_mult: costs.stop_slippage_mult,
@@ -68,6 +71,7 @@ impl Spec {
                 tp_kind: execution.tp_kind,
                 clamp_to_bar: execution.clamp_to_bar,
                 round_to_tick: execution.round_to_tick,
+                split_large: execution.split_large,
                 end_of_run: execution.end_of_run,
                 delist_haircut_frac: frac(execution.delist_haircut_bps),
                 delist_after_missing_bars: execution.delist_after_missing_bars,

@@ -68,6 +68,8 @@ pub struct TileFeed<'t> {
     pub tile: &'t Tile<'t>,
     /// Rows of [`crate::execution::volume::TrailingVolume`], where [`Account::needs_trailing_volume`].
     pub trailing_volume: Option<&'t [f64]>,
+    /// Rows of [`crate::execution::volatility::TrailingVolatility`] over [`Account::volatility_window`], where there is one.
+    pub volatility: Option<&'t [f64]>,
     /// Rows of [`crate::risk::stress::MarketStress`], where [`Account::needs_stress`].
     pub stress: Option<&'t [f64]>,
     /// Regimes of the trial's settings, where it has any.
@@ -84,6 +86,7 @@ pub(super) struct Bar<'t> {
     pub(super) venue: &'t Venue<'t>,
     pub(super) tile: &'t Tile<'t>,
     pub(super) trailing_volume: Option<&'t [f64]>,
+    pub(super) volatility: Option<&'t [f64]>,
     pub(super) stress: Option<&'t [f64]>,
     pub(super) quotes: Option<&'t Quotes>,
     /// Codes of the bar before, which drive this bar's fills; none where regimes are off.
@@ -247,7 +250,7 @@ impl Account {
             liquidation_trigger: None,
             liquidation_marks: vec![f64::NAN; if plan.margin.is_some() { symbols } else { 0 }],
             fee_at: 0,
-            consumed: of_bar(plan.slippage.b_bps != 0.0),
+            consumed: of_bar(plan.slippage.reads_volume()),
             capped: of_bar(plan.execution.participation_cap_frac > 0.0),
             fixed_slippage: FixedSlippage::of(&plan.slippage),
             touched: vec![0; words],
@@ -265,7 +268,11 @@ impl Account {
     }
     /// Whether fills need the trailing volume of [`crate::execution::volume::TrailingVolume`].
     pub fn needs_trailing_volume(plan: &EnginePlan) -> bool {
-        plan.slippage.b_bps != 0.0 && plan.slippage.volume_ref != crate::config::plan::VolumeRef::ExecBar
+        plan.slippage.reads_volume() && plan.slippage.volume_ref != crate::config::plan::VolumeRef::ExecBar
+    }
+    /// Window of the volatility that slippage scales with; `None`: it does not.
+    pub fn volatility_window(plan: &EnginePlan) -> Option<u32> {
+        plan.slippage.vol_scale.map(|scale| scale.window_bars)
     }
     /// Whether margins are bounded by the market's moves of [`crate::risk::stress::MarketStress`]. Isolated ones are not:
     /// a bound on the whole account says nothing of its weakest position.
@@ -275,14 +282,20 @@ impl Account {
     /// Steps the account through a tile. Tiles come in bar order; bars outside the run are passed over.
     ///
     /// # Panics
-    /// When the trailing volume is needed and not given, or an invariant of semantics 4.9 does not hold.
+    /// When trailing volume or volatility is needed and not given, or an invariant of semantics 4.9 does not hold.
     pub fn step_tile<R: Recorder>(&mut self, venue: &Venue<'_>, feed: &TileFeed<'_>, recorder: &mut R) {
-        let TileFeed { tile, trailing_volume, stress, regimes, quotes, signals } = feed;
+        let TileFeed { tile, trailing_volume, volatility, stress, regimes, quotes, signals } = feed;
+        let (trailing_volume, volatility) = (*trailing_volume, *volatility);
         // Other accounts over this tile may need what this one must not go by.
-        let (trailing_volume, stress) = (*trailing_volume, stress.filter(|_| Self::needs_stress(&self.plan)));
+        let stress = stress.filter(|_| Self::needs_stress(&self.plan));
         assert!(
             trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
             "trailing volume is needed"
+        );
+        assert_eq!(
+            volatility.is_some(),
+            Self::volatility_window(&self.plan).is_some(),
+            "volatility is given where slippage scales with it"
         );
         let first = venue.run.start.max(tile.bar0);
         let end = venue.run.end.min(tile.bar0 + tile.rows);
@@ -313,6 +326,7 @@ impl Account {
                     venue,
                     tile,
                     trailing_volume,
+                    volatility,
                     stress,
                     quotes: *quotes,
                     row,

@@ -65,7 +65,8 @@ impl Account {
         close_px: f64,
     ) -> Result<f64, &'static str> {
         let rules = &bar.venue.rules[order.symbol as usize];
-        match rules.opening_rejection(rules.step.value(steps), close_px, order.kind) {
+        let splits = self.plan.execution.split_large;
+        match rules.opening_rejection(rules.step.value(steps), close_px, order.kind, splits) {
             Some(reason) => Err(reason),
             None => self.admit_margin_at_decision(bar, order, extra, steps, close_px),
         }
@@ -123,6 +124,7 @@ impl Account {
         if against > 0.0 && closing >= against {
             return Ok(());
         }
-        rules.quantity_rejection(rules.step.value(order.steps), order.kind).map_or(Ok(()), Err)
+        let splits = self.plan.execution.split_large;
+        rules.quantity_rejection(rules.step.value(order.steps), order.kind, splits).map_or(Ok(()), Err)
     }
 }

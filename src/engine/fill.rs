@@ -61,13 +61,20 @@ impl Account {
     ) -> Priced {
         let model = &self.plan.slippage;
         let regime = bar.regime_before(lane.symbol);
-        let fixed = model.b_bps == 0.0 && regime.is_none();
+        let fixed = !model.reads_volume() && regime.is_none();
         let (bps, participation) = if fixed {
             (self.fixed_slippage.bps, f64::NAN)
         } else {
             let taken = self.consumed.get(lane.symbol).filter(|taken| taken.bar as usize == bar.bar);
             let taken = taken.map_or(0.0, |taken| taken.qty);
-            slippage_bps(model, taken + qty, self.volume_ref(bar, lane), model.regime_mult(regime))
+            let (volume_ref, mult) = (self.volume_ref(bar, lane), model.regime_mult(regime));
+            match bar.volatility {
+                None => slippage_bps(model, taken + qty, volume_ref, mult),
+                Some(rows) => {
+                    let model = model.at_volatility(bar.px(rows, lane.symbol));
+                    slippage_bps(&model, taken + qty, volume_ref, mult)
+                }
+            }
         };
         let (bps, factor) = match impact {
             Impact::Market if fixed => (bps, self.fixed_slippage.factor[usize::from(side == Side::Buy)]),
@@ -82,7 +89,7 @@ impl Account {
         Priced { price_px, slippage_bps: bps, participation }
     }
     fn volume_ref(&self, bar: &Bar<'_>, lane: Lane) -> f64 {
-        if self.plan.slippage.b_bps == 0.0 {
+        if !self.plan.slippage.reads_volume() {
             return f64::NAN;
         }
         let here = bar.px(bar.tile.volume, lane.symbol);

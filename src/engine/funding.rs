@@ -6,6 +6,7 @@ use crate::config::plan::FundingBoundary;
 use crate::events::{FillReason, FundingPayment, Recorder};
 use crate::execution::orders::{PendingOrder, Role};
 use crate::execution::pricing::slippage_bps;
+use crate::execution::volatility::volatility_at;
 use crate::execution::volume::trailing_mean_at;
 use crate::portfolio::Lane;
 
@@ -98,6 +99,11 @@ impl Account {
         let model = &self.plan.slippage;
         let volume = trailing_mean_at(bar.venue.market, symbol, bar.bar);
         let mult = model.regime_mult(bar.regime(symbol));
+        let market = bar.venue.market;
+        let scaled = model
+            .vol_scale
+            .map(|scale| model.at_volatility(volatility_at(market, symbol, bar.bar, scale.window_bars)));
+        let model = scaled.as_ref().unwrap_or(model);
         let (bps, _) = slippage_bps(model, self.book.qty[symbol].abs(), volume, mult);
         2.0 * (self.taker_fee_from(bar.open_ms() + bar.venue.market.grid.step_ms) + bps / 1e4)
     }

@@ -168,7 +168,7 @@ impl Account {
         flags: FillFlags,
         recorder: &mut R,
     ) {
-        let triggering = *last;
+        let triggering = self.liquidation_trigger.map(|(symbol, _)| symbol);
         for symbol in self.by_maintenance(bar, triggering) {
             let is_first = *last == Some(symbol);
             if until_sound && !is_first && self.liquidation_ratio(bar) < 1.0 {

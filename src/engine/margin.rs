@@ -28,6 +28,8 @@ pub(super) struct Opening {
 
 /// Relative room that a bound must leave, so that no rounding makes it say more than the exact test.
 const SLACK: f64 = 1e-6;
+/// Tolerance of semantics 4.9, as a share of the starting capital.
+const TIE: f64 = 1e-9;
 
 impl Account {
     /// The mark of a symbol that has had a bar.
@@ -248,14 +250,16 @@ impl Account {
             self.equity_at(mark_of) - others.sum::<f64>()
         };
         let free = funds - self.reserved_usdt(bar, acting, plan);
-        let rounding = if is_isolated { self.rounding_usdt() } else { 0.0 };
+        // What trading has left of a round sum is not round to its last digit: a tie is covered.
+        let slack_usdt =
+            if is_isolated { self.rounding_usdt() } else { TIE * self.plan.initial_capital_usdt.max(1.0) };
         let is_covered = |steps: f64| {
             let (qty, notional) = (grid.value(steps), grid.value(kept + steps) * mark_px);
             let margined = if is_isolated { qty * opening.price_px } else { notional };
             let own = margined / self.leverage(bar, symbol, notional, plan);
             let fee = qty * opening.price_px * opening.fee_frac;
             let loss = qty * (opening.side.sign() * (opening.price_px - mark_px)).max(0.0);
-            free - own >= fee + loss - rounding
+            free - own + slack_usdt >= fee + loss
         };
         if is_covered(steps) {
             return Ok(steps);

@@ -78,7 +78,8 @@ pub(super) fn fills_are_plain(plan: &EnginePlan) -> bool {
     let execution = &plan.execution;
     plan.margin.is_none()
         && plan.regimes().is_none()
-        && plan.slippage.b_bps == 0.0
+        && !plan.slippage.reads_volume()
+        && !execution.split_large
         && execution.participation_cap_frac == 0.0
         && !execution.clamp_to_bar
         && execution.sequencing == Sequencing::Phased
@@ -189,7 +190,7 @@ impl Account {
                     (steps, rules.step.value(steps))
                 }
             };
-            rules.opening_rejection(qty, close, OrderKind::Market).map_or(Ok((steps, qty)), Err)
+            rules.opening_rejection(qty, close, OrderKind::Market, false).map_or(Ok((steps, qty)), Err)
         });
         match sized {
             Ok((steps, qty)) => {

@@ -44,6 +44,15 @@ impl Act {
     }
 }
 
+/// What fills now of an order, in whole steps.
+#[derive(Debug, Clone, Copy)]
+struct Legs {
+    closing: f64,
+    opening: f64,
+    /// The participation cap holds back the rest.
+    is_cut: bool,
+}
+
 impl Account {
     /// Stops whose trigger the open has passed act now: as market orders, or as limit orders that arrive.
     pub(super) fn trigger_at_open(&mut self, bar: &Bar<'_>) {
@@ -213,7 +222,6 @@ impl Account {
             (Role::Entry, true) => order.steps,
             (Role::Entry, false) => order.steps - closing,
         };
-        let rules = &bar.venue.rules[lane.symbol];
         let mut refused = order.opening_refused;
         let wanted = if refused.is_empty() { wanted } else { 0.0 };
         if closing + wanted == 0.0 {
@@ -241,15 +249,46 @@ impl Account {
             return;
         }
         self.count_legs(bar, lane, closing_now, opening);
-        let qty = rules.step.value(steps);
-        let (priced, liquidity) = self.priced(bar, lane, order.side, qty, &act);
+        let legs = Legs { closing: closing_now, opening, is_cut: left > 0.0 };
+        if self.plan.execution.split_large {
+            self.fill_in_slices(bar, order, &act, legs, recorder);
+        } else {
+            self.fill_legs(bar, order, &act, legs, recorder);
+        }
+        if order.extra != NO_EXTRA && !order.has_filled {
+            self.cancel_group(bar, order, recorder);
+        }
+        if !refused.is_empty() {
+            self.end_order(at, order, bar, OrderStatus::Cancelled, refused, recorder);
+        } else if left > 0.0 && !scaled {
+            self.keep_rest(at, left, closing_now == closing, opening > 0.0);
+        } else {
+            self.end_order(at, order, bar, OrderStatus::Filled, "", recorder);
+        }
+    }
+    /// One fill of what fills now of both legs, priced, booked, and its levels set. A part of `act` for all orders but
+    /// those that are split.
+    #[inline(always)]
+    fn fill_legs<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        order: &PendingOrder,
+        act: &Act,
+        legs: Legs,
+        recorder: &mut R,
+    ) {
+        let lane = order.lane();
+        let Legs { closing, opening, is_cut } = legs;
+        let steps = closing + opening;
+        let qty = bar.venue.rules[lane.symbol].step.value(steps);
+        let (priced, liquidity) = self.priced(bar, lane, order.side, qty, act);
         let reason = order.reason.or(act.reason).unwrap_or(match opening > 0.0 {
             true => FillReason::MarketEntry,
             false => FillReason::MarketExit,
         });
         let origin = Origin { order_id: order.order_id, tag: order.tag };
-        let began = self.book.steps[lane.symbol] == 0.0 || (closing_now > 0.0 && opening > 0.0);
-        let flags = act.flags.with(FillFlags::VOLUME_CAPPED, left > 0.0);
+        let began = self.book.steps[lane.symbol] == 0.0 || (closing > 0.0 && opening > 0.0);
+        let flags = act.flags.with(FillFlags::VOLUME_CAPPED, is_cut);
         let (side, base_px, trigger_px) = (order.side, act.base_px, act.trigger_px);
         let execution = Execution {
             lane,
@@ -269,17 +308,27 @@ impl Account {
             self.changed_inside[lane.word] |= lane.bit;
         }
         if opening > 0.0 {
-            self.increased_by(bar, lane, order, &act, priced.price_px, began);
+            self.increased_by(bar, lane, order, act, priced.price_px, began);
         }
-        if order.extra != NO_EXTRA && !order.has_filled {
-            self.cancel_group(bar, order, recorder);
-        }
-        if !refused.is_empty() {
-            self.end_order(at, order, bar, OrderStatus::Cancelled, refused, recorder);
-        } else if left > 0.0 && !scaled {
-            self.keep_rest(at, left, closing_now == closing, opening > 0.0);
-        } else {
-            self.end_order(at, order, bar, OrderStatus::Filled, "", recorder);
+    }
+    /// The same in fills of at most the largest quantity of the order's type, one after the other, the last the rest:
+    /// what each takes of the bar's volume makes the next more costly (semantics 2.8, 2.10).
+    #[cold]
+    fn fill_in_slices<R: Recorder>(
+        &mut self,
+        bar: &Bar<'_>,
+        order: &PendingOrder,
+        act: &Act,
+        mut legs: Legs,
+        recorder: &mut R,
+    ) {
+        let most = bar.venue.rules[order.symbol as usize].slice_steps(order.kind);
+        while legs.closing + legs.opening > 0.0 {
+            let closing = legs.closing.min(most);
+            let slice = Legs { closing, opening: legs.opening.min(most - closing), ..legs };
+            self.fill_legs(bar, order, act, slice, recorder);
+            legs.closing -= slice.closing;
+            legs.opening -= slice.opening;
         }
     }
     /// The end of an order whose opening leg may not execute and that has nothing more to close.

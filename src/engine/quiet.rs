@@ -91,6 +91,7 @@ impl Account {
                     venue,
                     tile,
                     trailing_volume: None,
+                    volatility: None,
                     stress,
                     quotes: None,
                     regimes_before: None,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::account::{Account, TileFeed, Venue};
 use crate::config::plan::EnginePlan;
 use crate::events::Recorder;
+use crate::execution::volatility::VolatilitySets;
 use crate::execution::volume::TrailingVolume;
 use crate::liquidity::RegimeSets;
 use crate::market::{Market, TileBuffer};
@@ -38,6 +39,7 @@ pub fn run_account<R: Recorder>(
     let mut account = Account::new(&venue, plan);
     let mut buffer = TileBuffer::default();
     let mut volume = TrailingVolume::default();
+    let mut volatility = VolatilitySets::new([Account::volatility_window(plan)]);
     let mut stress_rows = MarketStress::default();
     let mut regimes = RegimeSets::new([plan.regimes()], market);
     let mut bar = 0;
@@ -45,12 +47,14 @@ pub fn run_account<R: Recorder>(
         let rows = options.tile_bars.max(1).min(run.end - bar);
         let tile = buffer.load(market, bar, rows, plan.use_mark);
         let trailing = Account::needs_trailing_volume(plan).then(|| volume.load(&tile));
+        volatility.load(&tile);
         let stress = Account::needs_stress(plan).then(|| stress_rows.load(market, &tile));
         regimes.step(market, &tile);
         signals.step(market, &tile);
         let feed = TileFeed {
             tile: &tile,
             trailing_volume: trailing,
+            volatility: volatility.of(0),
             stress,
             regimes: regimes.of(0),
             quotes: None,

@@ -10,4 +10,5 @@ pub mod orders;
 pub mod pricing;
 pub mod quotes;
 pub mod rules;
+pub mod volatility;
 pub mod volume;

@@ -17,7 +17,8 @@ pub struct Priced {
 
 /// Slippage in bps of a taker fill that takes the bar's consumption to `consumed_qty + qty` (semantics 2.8).
 ///
-/// A volume reference of 0 (forced closes only) gives the maximum. Returns bps and participation.
+/// A volume reference of 0 (forced closes only) gives the maximum. Returns bps and participation. The coefficient of
+/// participation is `b_bps`: where it scales with volatility, ask the model [`Slippage::at_volatility`].
 ///
 /// ```
 /// use barloom::config::plan::{Slippage, SlippageShape, VolumeRef};
@@ -25,7 +26,7 @@ pub struct Priced {
 /// let model = Slippage {
 ///     shape: SlippageShape::Sqrt, a_bps: 1.0, b_bps: 30.0, min_bps: 0.5, max_bps: 200.0,
 ///     stop_mult: 1.0, volume_ref: VolumeRef::ExecBar, regime_mult_normal: 1.0, regime_mult_thin: 2.0,
-///     regime_mult_vacuum: 4.0,
+///     regime_mult_vacuum: 4.0, vol_scale: None,
 /// };
 /// assert_eq!(slippage_bps(&model, 20.0, 2000.0, 1.0), (4.0, 0.01));
 /// ```
@@ -36,7 +37,7 @@ pub fn slippage_bps(
     volume_ref_qty: f64,
     regime_mult: f64,
 ) -> (f64, f64) {
-    if model.b_bps == 0.0 {
+    if !model.reads_volume() {
         return ((model.a_bps * regime_mult).clamp(model.min_bps, model.max_bps), f64::NAN);
     }
     if volume_ref_qty <= 0.0 || volume_ref_qty.is_nan() {

@@ -19,6 +19,11 @@ pub struct SymbolRules {
     min_notional_usdt: f64,
 }
 
+/// Relative rounding of a product of a quantity and a price: 50,000 at 0.018 is 900, and in f64 a digit less.
+const NOTIONAL_ROUNDING: f64 = 4.0 * f64::EPSILON;
+/// Most slices an order is split into; what would need more is a slip of the pen.
+const MOST_SLICES: f64 = 1000.0;
+
 impl SymbolRules {
     /// Rules of a contract.
     pub fn new(contract: &Contract) -> Self {
@@ -28,19 +33,31 @@ impl SymbolRules {
             min_qty: contract.min_qty,
             max_market_qty: contract.max_qty.min(contract.market_max_qty),
             max_limit_qty: contract.max_qty,
-            min_notional_usdt: contract.min_notional_usdt,
+            min_notional_usdt: contract.min_notional_usdt * (1.0 - NOTIONAL_ROUNDING),
         }
     }
-    /// Why an order of `qty` would not be admitted for its size. Stops execute as market orders.
-    #[inline]
-    pub fn quantity_rejection(&self, qty: f64, kind: OrderKind) -> Option<&'static str> {
-        let largest = match kind {
+    /// Largest quantity of a type. Stops execute as market orders.
+    fn max_qty(&self, kind: OrderKind) -> f64 {
+        match kind {
             OrderKind::Market | OrderKind::Stop => self.max_market_qty,
             OrderKind::Limit | OrderKind::StopLimit => self.max_limit_qty,
-        };
+        }
+    }
+    /// Steps of a slice of an order that is split; infinite where the type has no largest quantity, or one below a step,
+    /// which nothing can be split by.
+    pub fn slice_steps(&self, kind: OrderKind) -> f64 {
+        let steps = self.step.steps_floor(self.max_qty(kind));
+        if steps >= 1.0 { steps } else { f64::INFINITY }
+    }
+    /// Why an order of `qty` would not be admitted for its size; `splits`: one above the largest quantity is split.
+    #[inline]
+    pub fn quantity_rejection(&self, qty: f64, kind: OrderKind, splits: bool) -> Option<&'static str> {
+        let largest = self.max_qty(kind);
         if qty <= 0.0 || qty < self.min_qty {
             Some("min_qty")
-        } else if qty > largest {
+        } else if qty > largest
+            && !(splits && qty <= MOST_SLICES * largest && self.slice_steps(kind).is_finite())
+        {
             Some("max_qty")
         } else {
             None
@@ -48,8 +65,14 @@ impl SymbolRules {
     }
     /// Why an opening leg of `qty` would not be admitted at `price_px`.
     #[inline]
-    pub fn opening_rejection(&self, qty: f64, price_px: f64, kind: OrderKind) -> Option<&'static str> {
-        self.quantity_rejection(qty, kind)
+    pub fn opening_rejection(
+        &self,
+        qty: f64,
+        price_px: f64,
+        kind: OrderKind,
+        splits: bool,
+    ) -> Option<&'static str> {
+        self.quantity_rejection(qty, kind, splits)
             .or_else(|| (!self.meets_min_notional(qty, price_px)).then_some("min_notional"))
     }
     /// Whether an opening leg at `price_px` meets the minimum notional (checked at the decision and at the fill).
@@ -115,6 +138,14 @@ impl SymbolRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_notional_of_just_the_minimum_meets_it() {
+        let rules = SymbolRules::new(&Contract { min_notional_usdt: 900.0, ..Contract::default() });
+        let in_f64 = 50_000.0 * 0.018;
+        assert!(in_f64 < 900.0 && rules.meets_min_notional(50_000.0, 0.018));
+        assert!(!rules.meets_min_notional(49_999.999_999, 0.018));
+    }
 
     #[test]
     fn a_limit_is_never_more_aggressive_than_asked() {

@@ -13,6 +13,7 @@ pub mod curve;
 pub mod episodes;
 pub mod files;
 pub mod invariants;
+pub mod lots;
 pub mod metrics;
 pub mod overfit;
 pub mod recorder;
@@ -29,6 +30,7 @@ pub mod waterfall;
 
 pub use bounds::{BoundedRun, Bounds};
 pub use invariants::check_invariants;
+pub use lots::{LotMethod, fills_by};
 pub use metrics::{Better, METRIC_NAMES, Metric, MetricUnit, Metrics, metric_index};
 pub use recorder::{Event, RunRecorder};
 pub use run_dir::{RunReport, WrittenRun, write_run};

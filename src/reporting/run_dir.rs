@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::bounds::Bounds;
 use super::files::{create_folder, sync_folder, write_atomic};
+use super::lots::LotMethod;
 use super::metrics::Metrics;
 use super::recorder::RunRecorder;
-use super::table::OutputFormat;
+use super::table::{OutputFormat, Table};
 use super::tables::TableKind;
 use super::waterfall::run_details;
 use crate::error::Result;
@@ -33,6 +34,8 @@ pub struct RunReport<'a> {
     pub bounds: Option<Bounds<'a>>,
     /// `output.format`.
     pub format: OutputFormat,
+    /// `output.lot_method`.
+    pub lot_method: LotMethod,
     /// `output.tables`.
     pub tables: &'a [TableKind],
     /// The config with all defaults filled in.
@@ -71,7 +74,7 @@ pub fn write_run(dir: impl AsRef<Path>, report: &RunReport<'_>) -> Result<Writte
         write_atomic(dir.join(name), bytes)
     };
     for table in report.tables {
-        let bytes = table.build(report.recorder, report.market, report.tags).encode(report.format);
+        let bytes = built(*table, report).encode(report.format);
         write(format!("{}.{}", table.name(), report.format.extension()), &bytes)?;
     }
     let metrics = report.recorder.metrics();
@@ -117,11 +120,15 @@ fn manifest(report: &RunReport<'_>, result_digest: &str, files: serde_json::Map<
     })
 }
 
+fn built<'a>(table: TableKind, report: &RunReport<'a>) -> Table<'a> {
+    table.build_by(report.lot_method, report.recorder, report.market, report.tags)
+}
+
 /// SHA-256 over the values of the equity and fills tables, whatever the output format.
 fn result_digest(report: &RunReport<'_>) -> String {
     let mut hash = Sha256::new();
     for table in [TableKind::Equity, TableKind::Fills] {
-        table.build(report.recorder, report.market, report.tags).digest(&mut hash);
+        built(table, report).digest(&mut hash);
     }
     hex(&hash.finalize())
 }

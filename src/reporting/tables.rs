@@ -9,11 +9,12 @@ use std::sync::LazyLock;
 
 use super::curve::Curve;
 use super::episodes::reduces;
+use super::lots::{LotMethod, fills_by};
 use super::recorder::{Event, RunRecorder};
 use super::table::{Cells, Table};
 use super::trades::trades;
 use super::waterfall::slippage_usdt;
-use crate::events::{FillFlags, FillReason, Liquidity, NO_ORDER, NO_TAG, Regime, Side};
+use crate::events::{Fill, FillFlags, FillReason, Liquidity, NO_ORDER, NO_TAG, Regime, Side};
 use crate::market::Market;
 use crate::portfolio::Money;
 
@@ -56,9 +57,19 @@ impl TableKind {
     }
     /// Makes the table. `tags` is the run's tag table.
     pub fn build<'a>(self, recorder: &RunRecorder, market: &'a Market, tags: &'a [String]) -> Table<'a> {
+        self.build_by(LotMethod::Average, recorder, market, tags)
+    }
+    /// Makes the table with the realised PnL and the entries of fills by a method.
+    pub fn build_by<'a>(
+        self,
+        lots: LotMethod,
+        recorder: &RunRecorder,
+        market: &'a Market,
+        tags: &'a [String],
+    ) -> Table<'a> {
         match self {
             Self::Equity => equity(recorder),
-            Self::Fills => fills(recorder, market, tags),
+            Self::Fills => fills(&fills_by(lots, recorder, market), recorder, market, tags),
             Self::Trades => trade_table(recorder, market, tags),
             Self::Ledger => ledger(recorder, market),
             Self::Orders => orders(recorder, market),
@@ -118,12 +129,9 @@ fn equity(recorder: &RunRecorder) -> Table<'static> {
         .with("state", Cells::Text(state))
 }
 
-fn fills<'a>(recorder: &RunRecorder, market: &'a Market, tags: &'a [String]) -> Table<'a> {
-    let fills: Vec<_> = recorder.fills().collect();
+fn fills<'a>(fills: &[Fill], recorder: &RunRecorder, market: &'a Market, tags: &'a [String]) -> Table<'a> {
     let grid = recorder.grid();
-    let float = |value: &dyn Fn(&crate::events::Fill) -> f64| {
-        Cells::Float(fills.iter().map(|fill| value(fill)).collect())
-    };
+    let float = |value: &dyn Fn(&Fill) -> f64| Cells::Float(fills.iter().map(value).collect());
     let liquidity = |liquidity: Liquidity| match liquidity {
         Liquidity::Maker => "maker",
         Liquidity::Taker => "taker",

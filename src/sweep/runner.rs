@@ -19,6 +19,7 @@ use crate::config::plan::EnginePlan;
 use crate::engine::{Account, TileFeed, Venue};
 use crate::error::{BadInput, Error, Result};
 use crate::execution::quotes::QuoteSets;
+use crate::execution::volatility::VolatilitySets;
 use crate::execution::volume::TrailingVolume;
 use crate::liquidity::{RegimePlan, RegimeSets};
 use crate::market::{Market, TileBuffer};
@@ -451,6 +452,7 @@ fn run_accounts(
     let needs_volume = plans.iter().any(|plan| Account::needs_trailing_volume(plan));
     let mut buffer = TileBuffer::default();
     let mut volume = TrailingVolume::default();
+    let mut volatility = VolatilitySets::new(plans.iter().map(|plan| Account::volatility_window(plan)));
     let needs_stress = plans.iter().any(|plan| Account::needs_stress(plan));
     let mut stress_rows = MarketStress::default();
     let mut regimes = RegimeSets::new(plans.iter().map(|plan| plan.regimes()), job.market);
@@ -462,6 +464,7 @@ fn run_accounts(
         let rows = job.tile_bars.max(1).min(job.run.end - bar);
         let tile = buffer.load(job.market, bar, rows, use_mark);
         let trailing = needs_volume.then(|| volume.load(&tile));
+        volatility.load(&tile);
         let stress = needs_stress.then(|| stress_rows.load(job.market, &tile));
         regimes.step(job.market, &tile);
         signals.step(job.market, &tile);
@@ -471,6 +474,7 @@ fn run_accounts(
             let feed = TileFeed {
                 tile: &tile,
                 trailing_volume: trailing,
+                volatility: volatility.of(trial),
                 stress,
                 regimes: regimes.of(trial),
                 quotes: quotes.of(trial),

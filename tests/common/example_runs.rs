@@ -688,6 +688,7 @@ fn example_29_setting(inputs: &serde_json::Value) -> (Market, EnginePlan) {
         shape: SlippageShape::Sqrt,
         a_bps: num(&config["a_bps"]),
         b_bps: num(&config["b_bps"]),
+        vol_scale: None,
         min_bps: num(&config["min_bps"]),
         max_bps: num(&config["max_bps"]),
         stop_mult: 1.0,

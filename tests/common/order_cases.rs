@@ -31,6 +31,8 @@ pub(crate) const CASES: &[Case] = &[
     entries_beyond_their_stop,
     stale_moves,
     dated_fees,
+    slippage_by_volatility,
+    large_orders_are_split,
     funding_boundaries,
     missing_funding,
     funding_windows,
@@ -339,6 +341,75 @@ fn dated_fees(run: Engine) {
     let fees: Vec<_> =
         run(&market(&[FLAT; 5]), &plan, &orders).fills.iter().map(|f| (f.fee_usdt * 1e3).round()).collect();
     assert_eq!(fees, [100.0, 200.0, 200.0, 300.0]);
+}
+
+/// 2.8: returns of +25 % and −20 % through bar 2 have a root mean square of √(0.1025/2); 1 of 400 is a share of 1/400
+/// and its square root 1/20. Before two returns are known, `b_bps` stands.
+fn slippage_by_volatility(run: Engine) {
+    let mut plan = bare_plan();
+    plan.slippage = Slippage { b_bps: 40.0, max_bps: 9_000.0, min_bps: 0.0, ..flat_slippage(2.0) };
+    plan.slippage.vol_scale = Some(VolScale { y: 2.0, window_bars: 2 });
+    let at = |px: f64| Some([px, px, px, px, 400.0]);
+    // a missing bar and one whose price jumps after the decision change nothing
+    let bars = [at(100.0), at(125.0), at(100.0), None, at(300.0)];
+    let orders = [buy(0, 0, 1.0), buy(1, 1, 1.0), OrderIntent { ttl_bars: 2, ..buy(2, 2, 1.0) }];
+    let result = run(&market(&bars), &plan, &orders);
+    let slipped: Vec<_> = result.fills.iter().map(|f| (f.bar, f.slippage_bps)).collect();
+    let by_volatility = 2.0 + 2.0 * (0.1025_f64 / 2.0).sqrt() * 1e4 / 20.0;
+    let expected = [(1, 2.0 + 40.0 / 20.0), (2, 2.0 + 40.0 / 20.0), (4, by_volatility)];
+    for (found, expected) in slipped.iter().zip(expected) {
+        assert!(found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-9, "{slipped:?} {expected:?}");
+    }
+    assert_eq!(slipped.len(), expected.len());
+}
+
+/// 2.10, 7.30: market orders of at most 10 and limits of at most 40; 1000 bps times the share of 100 traded.
+fn large_orders_are_split(run: Engine) {
+    let mut plan = bare_plan();
+    plan.execution.split_large = true;
+    plan.slippage = Slippage { b_bps: 1_000.0, max_bps: 9_000.0, min_bps: 0.0, ..flat_slippage(0.0) };
+    plan.slippage.shape = SlippageShape::Linear;
+    let at = |bars: &[Option<Ohlcv>]| {
+        let mut market = market(&bars.iter().map(|&bar| with_volume(bar, 100.0)).collect::<Vec<_>>());
+        (market.symbols[0].contract.market_max_qty, market.symbols[0].contract.max_qty) = (10.5, 40.0);
+        market
+    };
+    // each fill meets what the ones before it took
+    let result = run(&at(&[FLAT; 3]), &plan, &[buy(0, 0, 25.0)]);
+    let expected =
+        [(1, 0, MarketEntry, 10.0, 101.0), (1, 0, MarketEntry, 10.0, 102.0), (1, 0, MarketEntry, 5.0, 102.5)];
+    assert_eq!(fills(&result), expected);
+    assert_eq!((result.orders.len(), end(&result, 0)), (1, (1, OrderStatus::Filled, "")));
+    assert_eq!(result.orders[0].qty, 25.0);
+    // a flip: the second of three crosses zero
+    let flip = run(&at(&[FLAT; 4]), &plan, &[buy(0, 0, 15.0), market_order(1, 1, 0, Sell, 25.0)]);
+    let sells: Vec<_> = flip.fills[2..].iter().map(|f| (f.reason, f.qty, f.position_after)).collect();
+    assert_eq!(sells, [(MarketExit, 10.0, 5.0), (MarketEntry, 10.0, -5.0), (MarketEntry, 5.0, -10.0)]);
+    // what a participation cap lets through now is split, and so is what waits
+    let mut capped = plan.clone();
+    capped.execution.participation_cap_frac = 0.12;
+    let waits = OrderIntent { ttl_bars: 2, ..buy(0, 0, 25.0) };
+    let lines = fills(&run(&at(&[FLAT; 3]), &capped, &[waits]));
+    assert_eq!(
+        lines.iter().map(|f| (f.0, f.3)).collect::<Vec<_>>(),
+        [(1, 10.0), (1, 2.0), (2, 10.0), (2, 2.0)]
+    );
+    // limits by their own quantity, at their own price
+    let dips = at(&[FLAT, bar(100.0, 100.0, 98.0, 99.0)]);
+    let made = run(&dips, &plan, &[order(0, 0, Limit, Buy, 50.0, 99.0)]);
+    assert_eq!(fills(&made), [(1, 0, LimitMaker, 40.0, 99.0), (1, 0, LimitMaker, 10.0, 99.0)]);
+    // the whole position by an order in slices, by its stop loss at once
+    let closing = OrderIntent { close_position: true, ..market_order(1, 1, 0, Sell, NONE) };
+    let closed = run(&at(&[FLAT; 3]), &plan, &[buy(0, 0, 15.0), closing]);
+    assert_eq!(closed.fills[2..].iter().map(|f| f.qty).collect::<Vec<_>>(), [10.0, 5.0]);
+    let stopped = [FLAT, FLAT, bar(100.0, 100.0, 97.0, 99.0)];
+    let stopped = run(&at(&stopped), &plan, &[stop_at(98.0, buy(0, 0, 15.0))]);
+    assert_eq!(stopped.fills[2..].iter().map(|f| (f.reason, f.qty)).collect::<Vec<_>>(), [(StopLoss, 15.0)]);
+    // more than a thousand slices, or no splitting at all
+    let too_large = run(&at(&[FLAT; 2]), &plan, &[buy(0, 0, 10_501.0)]);
+    assert_eq!(end(&too_large, 0).2, "max_qty");
+    plan.execution.split_large = false;
+    assert_eq!(end(&run(&at(&[FLAT; 3]), &plan, &[buy(0, 0, 25.0)]), 0).2, "max_qty");
 }
 
 /// 3.3, 7.21: opened or closed at the open of bar 2, where longs pay 1 % or are paid it.

@@ -26,6 +26,10 @@ impl Dice {
     pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
+    /// 64 random bits.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0.next_u64()
+    }
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
@@ -54,8 +58,40 @@ pub(crate) enum Scope {
     WithMargin,
     /// And liquidity regimes.
     WithRegimes,
+    /// And options that are off by default: slippage by volatility, splitting of large orders. Drawn last, so that everything else stays as it
+    /// is with the same seed in the scope before.
+    WithOptions,
     /// All of it, with isolated margin.
     Isolated,
+}
+
+impl Scope {
+    /// All scopes, each with more rules than the one before.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::MarketOrders,
+        Self::AllOrders,
+        Self::WithFunding,
+        Self::WithMargin,
+        Self::WithRegimes,
+        Self::WithOptions,
+        Self::Isolated,
+    ];
+    /// Name in the table of known cases.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::MarketOrders => "market_orders",
+            Self::AllOrders => "all_orders",
+            Self::WithFunding => "with_funding",
+            Self::WithMargin => "with_margin",
+            Self::WithRegimes => "with_regimes",
+            Self::WithOptions => "with_options",
+            Self::Isolated => "isolated",
+        }
+    }
+    /// Scope of a name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name)
+    }
 }
 
 /// A whole random case, to be borrowed as a [`RefInput`].
@@ -139,7 +175,23 @@ impl RandomCase {
                 }
             }
         }
+        if scope >= Scope::WithOptions {
+            draw_vol_scale(&mut dice, &mut plan);
+            draw_largest_quantities(&mut dice, &mut plan, &mut market);
+        }
+        avoid_the_edge_of_the_tick_tolerance(&mut plan.slippage);
         Self { market, run, plan, signals, regimes, intents }
+    }
+    /// The same market with an earlier end of the run, on which only some symbols trade.
+    pub(crate) fn keep_only(&mut self, run_end: usize, traded: &[usize]) {
+        self.run.end = self.run.end.min(run_end);
+        let (run, is_traded) = (self.run.clone(), |symbol: usize| traded.contains(&symbol));
+        self.intents.retain(|i| run.contains(&(i.bar as usize)) && is_traded(i.symbol as usize));
+        for row in &mut self.signals {
+            for (_, signal) in row.iter_mut().enumerate().filter(|(symbol, _)| !is_traded(*symbol)) {
+                *signal = RefSignal::default();
+            }
+        }
     }
     pub(crate) fn input(&self) -> RefInput<'_> {
         RefInput {
@@ -364,6 +416,41 @@ fn draw_order_rules(dice: &mut Dice, plan: &mut EnginePlan, bars: usize) {
         };
         let first = dice.whole(0..bars);
         plan.fee_table = vec![row(first, 0, 1e-4, 3e-4), row(dice.whole(first..bars), 1, -5e-5, 6e-4)];
+    }
+}
+
+/// A price within 1e-9 ticks of the grid lies on it (2.10). One that slippage has moved by just that much may lie on
+/// either side: the price is an f64, and where the last of its digits stands for 1e-11 ticks, so are the tolerance's
+/// edges blurred, differently in exact and in binary arithmetic. Nothing but a slippage of next to nothing comes near
+/// them, that of a vanishing share of the volume without a constant part: here it is at least 0.01 bps, which moves
+/// the cheapest of prices, 60 ticks, by 6e-5 ticks.
+fn avoid_the_edge_of_the_tick_tolerance(slippage: &mut Slippage) {
+    let vanishes = slippage.shape != SlippageShape::Sqrt || slippage.vol_scale.is_some();
+    if slippage.a_bps == 0.0 && slippage.reads_volume() && vanishes {
+        slippage.min_bps = slippage.min_bps.max(0.01);
+    }
+}
+
+/// Slippage that scales with volatility, with windows that some series are too short for.
+fn draw_vol_scale(dice: &mut Dice, plan: &mut EnginePlan) {
+    plan.slippage.vol_scale = dice
+        .chance(0.6)
+        .then(|| VolScale { y: dice.pick(&[0.5, 1.0, 3.0]), window_bars: dice.pick(&[1, 3, 12, 96]) });
+}
+
+/// Largest quantities of orders that are worth 50 to 3000 USDT, on the step and off it, at times below a step.
+fn draw_largest_quantities(dice: &mut Dice, plan: &mut EnginePlan, market: &mut Market) {
+    plan.execution.split_large = dice.chance(0.6);
+    let (panels, bars) = (&market.panels, market.grid.bars);
+    for (symbol, of) in market.symbols.iter_mut().enumerate() {
+        let closes = (0..bars).map(|bar| panels.close[bar * panels.lanes + symbol]);
+        let Some(close_px) = closes.into_iter().find(|px| !px.is_nan()).filter(|_| dice.chance(0.7)) else {
+            continue;
+        };
+        let largest = dice.between(60.0, 1_500.0) / close_px;
+        // As a contract file would have it.
+        of.contract.market_max_qty = format!("{largest:.4}").parse().expect("a number");
+        of.contract.max_qty = of.contract.market_max_qty * dice.pick(&[1.0, 2.0, f64::INFINITY]);
     }
 }
 

@@ -56,7 +56,8 @@ impl Engine<'_> {
         let trailing_volume =
             bar.checked_sub(1).and_then(|through| self.chart.trailing_volume(symbol, through));
         let mult = regime_mult(&self.plan.slippage, self.regime_before(symbol, bar));
-        let mut slip = slippage(&self.plan.slippage, qty, exec_volume, trailing_volume, mult);
+        let volatility = bar.checked_sub(1).and_then(|through| self.volatility(symbol, through));
+        let mut slip = slippage(&self.plan.slippage, qty, exec_volume, trailing_volume, volatility, mult);
         // 2.4 is the rule of every stop-market order. Choice: a stop-limit order is none, and neither is what a
         // triggered stop leaves over.
         let is_stop = matches!(
@@ -72,6 +73,12 @@ impl Engine<'_> {
             slip.bps *= self.plan.slippage.stop_mult; // Choice: after the clamp of 2.8
         }
         slip
+    }
+
+    /// 2.8, `vol_scaled`: the volatility known at the close of a bar.
+    pub(super) fn volatility(&self, symbol: usize, bar: usize) -> Option<f64> {
+        let scale = self.plan.slippage.vol_scale?;
+        self.chart.volatility(symbol, bar, scale.window_bars as usize)
     }
 
     /// 7.3: the regime that holds at the close of a bar; `None` where regimes are off.

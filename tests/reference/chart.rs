@@ -70,6 +70,16 @@ impl Chart<'_> {
     pub(crate) fn missing_bars(&self, symbol: usize, bar: usize) -> Option<usize> {
         (0..=bar).rev().position(|b| self.bar(symbol, b).is_some())
     }
+    /// 2.8, `vol_scaled`: root mean square of the returns of the last `window` present bars through `bar`, close over the
+    /// close of the present bar before; `None` while there are too few.
+    pub(crate) fn volatility(&self, symbol: usize, bar: usize, window: usize) -> Option<f64> {
+        let present = (0..=bar).rev().filter_map(|b| self.bar(symbol, b)).take(window + 1);
+        let closes: Vec<f64> = present.map(|b| b.close).collect();
+        (closes.len() == window + 1).then(|| {
+            let squares = closes.windows(2).map(|pair| (pair[0] / pair[1] - 1.0).powi(2));
+            (squares.sum::<f64>() / window as f64).sqrt()
+        })
+    }
     /// 2.8: mean volume of the last up to 96 present bars through `bar`.
     pub(crate) fn trailing_volume(&self, symbol: usize, bar: usize) -> Option<f64> {
         let present = (0..=bar).rev().filter_map(|b| self.bar(symbol, b)).take(TRAILING_BARS);

@@ -306,14 +306,26 @@ impl Engine<'_> {
         if steps == 0 || qty.compare(Decimal::of(contract.min_qty)).is_lt() {
             return Err("min_qty");
         }
-        let max_qty = match order.kind {
-            OrderKind::Market | OrderKind::Stop => contract.max_qty.min(contract.market_max_qty),
-            OrderKind::Limit | OrderKind::StopLimit => contract.max_qty,
-        };
+        let max_qty = self.max_qty(order);
         if max_qty.is_finite() && qty.compare(Decimal::of(max_qty)).is_gt() {
-            return Err("max_qty");
+            // decision 7.30: up to a thousand slices, where a slice is at least a step
+            let most = Decimal::of(max_qty).times(Decimal::of(1000.0));
+            let is_split = self.plan.execution.split_large
+                && self.step(order.symbol).floor(max_qty) > 0
+                && qty.compare(most).is_le();
+            if !is_split {
+                return Err("max_qty");
+            }
         }
         Ok(())
+    }
+
+    pub(super) fn max_qty(&self, order: &Order) -> f64 {
+        let contract = self.contract(order.symbol);
+        match order.kind {
+            OrderKind::Market | OrderKind::Stop => contract.max_qty.min(contract.market_max_qty),
+            OrderKind::Limit | OrderKind::StopLimit => contract.max_qty,
+        }
     }
 
     /// 2.10 for an opening leg, with the reference price `C_t`.

@@ -191,7 +191,8 @@ impl Engine<'_> {
         let qty = self.step(symbol).value(self.positions[symbol].steps.abs());
         let volume = self.chart.trailing_volume(symbol, bar).expect("a position has bars");
         let mult = regime_mult(&self.plan.slippage, self.regime_at(symbol, bar));
-        let slip = slippage(&self.plan.slippage, qty, volume, Some(volume), mult);
+        let sigma = self.volatility(symbol, bar);
+        let slip = slippage(&self.plan.slippage, qty, volume, Some(volume), sigma, mult);
         2.0 * (self.taker_fee_frac(bar + 1) + slip.bps / 1e4)
     }
 }

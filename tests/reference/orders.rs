@@ -212,8 +212,8 @@ impl Engine<'_> {
         legs[0]
     }
 
-    /// One order meets the market: at most one fill, of a closing and an opening leg (2.11). What the cap holds back
-    /// waits on in the order's present form. Returns whether the position was opened or increased.
+    /// One order meets the market: a fill of a closing and an opening leg (2.11), or several where it is split (2.10;
+    /// decision 7.30). What the cap holds back waits on in the order's present form. Returns whether the position was opened or increased.
     pub(super) fn execute(&mut self, mut order: Order, bar: usize, prices: &Bar, offer: Offer) -> bool {
         let symbol = order.symbol;
         let (closing, wanted) = order.legs(self.against(&order));
@@ -244,23 +244,30 @@ impl Engine<'_> {
             }
             return false;
         }
-        let market_reason = if opened > 0 { FillReason::MarketEntry } else { FillReason::MarketExit };
-        let terms = Terms {
-            symbol,
-            order_id: order.id,
-            side: order.side,
-            steps: closed + opened,
-            base_px: offer.base_px,
-            reason: order.own_reason.or(offer.reason).unwrap_or(market_reason),
-            liquidity: offer.liquidity,
-            limit_px: offer.limit_px,
-            flags: offer.flags.with(FillFlags::VOLUME_CAPPED, is_cut),
-        };
-        self.trade(bar, Some(prices), &terms);
-        self.count_under_cap(symbol, [closed, opened]);
-        if opened > 0 {
-            self.set_levels(symbol, bar, &order.carried);
+        let largest = self.largest_slice(&order).unwrap_or(closed + opened);
+        let (mut to_close, mut to_open) = (closed, opened);
+        while to_close + to_open > 0 {
+            let closes = to_close.min(largest);
+            let opens = to_open.min(largest - closes);
+            let market_reason = if opens > 0 { FillReason::MarketEntry } else { FillReason::MarketExit };
+            let terms = Terms {
+                symbol,
+                order_id: order.id,
+                side: order.side,
+                steps: closes + opens,
+                base_px: offer.base_px,
+                reason: order.own_reason.or(offer.reason).unwrap_or(market_reason),
+                liquidity: offer.liquidity,
+                limit_px: offer.limit_px,
+                flags: offer.flags.with(FillFlags::VOLUME_CAPPED, is_cut),
+            };
+            self.trade(bar, Some(prices), &terms);
+            if opens > 0 {
+                self.set_levels(symbol, bar, &order.carried);
+            }
+            (to_close, to_open) = (to_close - closes, to_open - opens);
         }
+        self.count_under_cap(symbol, [closed, opened]);
         let is_first_fill = !std::mem::replace(&mut order.filled, true);
         order.opened |= opened > 0;
         if is_first_fill {
@@ -275,6 +282,13 @@ impl Engine<'_> {
             None => self.end_order(&order, bar, OrderStatus::Filled, ""),
         }
         opened > 0
+    }
+
+    /// 2.10, `split_large`: steps of a fill of this order at most; `None`: any number.
+    fn largest_slice(&self, order: &Order) -> Option<i128> {
+        let max_qty = self.max_qty(order);
+        let is_split = self.plan.execution.split_large && max_qty.is_finite();
+        is_split.then(|| self.step(order.symbol).floor(max_qty)).filter(|&steps| steps > 0)
     }
 
     /// The end of an order whose opening leg may not execute and that has nothing (more) to close.

@@ -136,16 +136,18 @@ pub(crate) fn regime_mult(plan: &Slippage, regime: Option<Regime>) -> f64 {
     }
 }
 
-/// 2.8. `exec_volume` is that of the bar of the fill, `trailing_volume` the mean through the bar before.
+/// 2.8. `exec_volume` is that of the bar of the fill, `trailing_volume` the mean through the bar before, `volatility` that
+/// through the bar before, where slippage scales with it and there is one.
 pub(crate) fn slippage(
     plan: &Slippage,
     consumed_and_own_qty: f64,
     exec_volume: f64,
     trailing_volume: Option<f64>,
+    volatility: Option<f64>,
     regime_mult: f64,
 ) -> Slip {
     let clamped = |bps: f64| bps.max(plan.min_bps).min(plan.max_bps);
-    if plan.b_bps == 0.0 {
+    if plan.b_bps == 0.0 && plan.vol_scale.is_none() {
         return Slip { bps: clamped(plan.a_bps * regime_mult), participation: f64::NAN };
     }
     let trailing = || trailing_volume.expect("a fill comes after the first present bar");
@@ -163,7 +165,9 @@ pub(crate) fn slippage(
         SlippageShape::Linear => participation,
         SlippageShape::Square => participation * participation,
     };
-    Slip { bps: clamped((plan.a_bps + plan.b_bps * f) * regime_mult), participation }
+    // Choice: the plain coefficient stands while there is no volatility.
+    let b_bps = plan.vol_scale.zip(volatility).map_or(plan.b_bps, |(scale, sigma)| scale.y * sigma * 1e4);
+    Slip { bps: clamped((plan.a_bps + b_bps * f) * regime_mult), participation }
 }
 
 /// 2.2: `base·(1 + s·bps/1e4)`, before rounding.

@@ -8,11 +8,48 @@ use barloom::reporting::table::Cells;
 use barloom::reporting::tables::ledger_lines;
 use barloom::reporting::waterfall::stale_mark_bars;
 use barloom::reporting::{
-    FlagSums, Metric, RunRecorder, TableKind, TrialStats, Waterfall, check_invariants, flag_sums, trades,
+    FlagSums, LotMethod, Metric, RunRecorder, TableKind, TrialStats, Waterfall, check_invariants, fills_by,
+    flag_sums, trades,
 };
 use proptest::prelude::*;
 
 use crate::account::{Account, close, example, example_8, market};
+
+/// 2 bought at 100 and 1 at 106; 1 sold at 110 cost 100 and not 102; then 4 sold at 95, of which 2 close.
+#[test]
+fn lots_realise_the_oldest_first_and_the_same_in_the_end() {
+    let (market, recorder) = example_8();
+    let found: Vec<_> = fills_by(LotMethod::Fifo, &recorder, &market)
+        .iter()
+        .map(|fill| (fill.realized_usdt, fill.avg_entry_before, fill.avg_entry_after))
+        .collect();
+    let expected = [
+        (0.0, 0.0, 100.0),
+        (0.0, 100.0, 102.0),
+        (10.0, 102.0, 103.0),
+        (-5.0 - 11.0, 103.0, 95.0),
+        (10.0, 95.0, 0.0),
+    ];
+    for (found, expected) in found.iter().zip(expected) {
+        close(found.0, expected.0);
+        close(found.1, expected.1);
+        close(found.2, expected.2);
+    }
+    assert_eq!(found.len(), expected.len());
+    let column = |table: TableKind, lots, name| {
+        format!("{:?}", table.build_by(lots, &recorder, &market, &[]).column(name))
+    };
+    let fills = |lots| column(TableKind::Fills, lots, "realized_pnl");
+    assert_eq!(
+        fills(LotMethod::Average),
+        format!("{:?}", Some(Cells::Float(vec![0.0, 0.0, 8.0, -14.0, 10.0])))
+    );
+    assert_ne!(fills(LotMethod::Fifo), fills(LotMethod::Average));
+    // the ledger and the trades stay as booked
+    for (table, name) in [(TableKind::Ledger, "amount"), (TableKind::Trades, "gross_pnl")] {
+        assert_eq!(column(table, LotMethod::Fifo, name), column(table, LotMethod::Average, name));
+    }
+}
 
 #[test]
 fn example_8_makes_two_trades_and_the_flip_splits_its_fee() {

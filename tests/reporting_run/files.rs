@@ -5,7 +5,9 @@ use std::path::Path;
 
 use arrow_array::{Array, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use barloom::reporting::table::Cells;
-use barloom::reporting::{OutputFormat, RunRecorder, RunReport, TableKind, check_invariants, write_run};
+use barloom::reporting::{
+    LotMethod, OutputFormat, RunRecorder, RunReport, TableKind, check_invariants, write_run,
+};
 use proptest::prelude::*;
 
 use crate::account::{example_8, market, tags};
@@ -165,6 +167,7 @@ fn run_folders_have_the_same_bytes_but_for_run() {
                 use_mark: true,
                 bounds: None,
                 format,
+                lot_method: LotMethod::default(),
                 tables: &TableKind::ALL,
                 config: &config,
                 seed: 1,

@@ -325,6 +325,16 @@ pub enum OutputFormat {
     Arrow,
 }
 
+/// `output.lot_method`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LotMethod {
+    /// By average entry, as the account is kept.
+    Average,
+    /// By lots, the oldest first.
+    Fifo,
+}
+
 /// `output.tables`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

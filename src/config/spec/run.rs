@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choices::{
-    BarLength, MarkSource, OnRemoval, OracleMode, OutputFormat, OutputTable, SignalKind, UniverseMode,
+    BarLength, LotMethod, MarkSource, OnRemoval, OracleMode, OutputFormat, OutputTable, SignalKind,
+    UniverseMode,
 };
 use super::{FeeRowSpec, Refresh};
 use crate::config::plan::CheckInvariants;
@@ -189,6 +190,10 @@ pub struct OutputSpec {
     /// Tables that are written.
     #[schemars(extend("x-semantics" = "contract 5"))]
     pub tables: Vec<OutputTable>,
+    /// How `realized_pnl` and `avg_entry_after` of `fills` count. The account, and so ledger, trades and metrics, is kept
+    /// by average entry; over a whole trade both realise the same.
+    #[schemars(extend("x-semantics" = "4.2"))]
+    pub lot_method: LotMethod,
 }
 
 impl Default for OutputSpec {
@@ -203,6 +208,7 @@ impl Default for OutputSpec {
                 OutputTable::Orders,
                 OutputTable::Universe,
             ],
+            lot_method: LotMethod::Average,
         }
     }
 }

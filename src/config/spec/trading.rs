@@ -55,8 +55,9 @@ pub struct ExecutionSpec {
     /// Round fill prices to the tick, adversely.
     #[schemars(extend("x-semantics" = "2.10"))]
     pub round_to_tick: bool,
-    /// Split orders above the largest quantity instead of rejecting them.
-    #[schemars(extend("x-semantics" = "2.10", "x-accepted-now" = [false], "x-not-yet" = "splitting is"))]
+    /// Orders above the largest quantity of their type fill in slices of at most that, instead of being rejected; above
+    /// 1000 times that they are.
+    #[schemars(extend("x-semantics" = "2.10"))]
     pub split_large: bool,
     /// Cancel a waiting order once price moved this far from its reference; 0: off.
     #[schemars(extend("minimum" = 0.0, "x-unit" = "fraction", "x-semantics" = "2.9"))]
@@ -108,7 +109,7 @@ pub struct SlippageCostsSpec {
     /// Constant part.
     #[schemars(extend("minimum" = 0.0, "exclusiveMaximum" = 10000.0, "x-unit" = "bps", "x-semantics" = "2.8"))]
     pub a_bps: f64,
-    /// Coefficient of participation; 0: no volume is read.
+    /// Coefficient of participation; 0: no volume is read. With `vol_scaled` it stands until a volatility is known.
     #[schemars(extend("minimum" = 0.0, "x-unit" = "bps", "x-semantics" = "2.8"))]
     pub b_bps: f64,
     /// Least slippage.
@@ -117,9 +118,16 @@ pub struct SlippageCostsSpec {
     /// Most slippage.
     #[schemars(extend("minimum" = 0.0, "exclusiveMaximum" = 10000.0, "x-unit" = "bps", "x-semantics" = "2.8"))]
     pub max_bps: f64,
-    /// Scale by the bar's volatility instead of `b_bps`.
-    #[schemars(extend("x-semantics" = "2.8", "x-accepted-now" = [false], "x-not-yet" = "scaling by volatility is"))]
+    /// In the place of `b_bps`: `vol_y` times the volatility of bars, so that slippage is Y·σ·f(participation).
+    #[schemars(extend("x-semantics" = "2.8"))]
     pub vol_scaled: bool,
+    /// `Y` of `vol_scaled`.
+    #[schemars(extend("minimum" = 0.0, "maximum" = 1000.0, "x-unit" = "factor", "x-semantics" = "2.8"))]
+    pub vol_y: f64,
+    /// Present bars through the decision's whose returns, close over close, make the volatility of `vol_scaled`: their
+    /// root mean square.
+    #[schemars(extend("minimum" = 1, "maximum" = 10000, "x-unit" = "bars", "x-semantics" = "2.8"))]
+    pub vol_window_bars: u32,
     /// Factor on the slippage of stops.
     #[schemars(extend("minimum" = 0.0, "x-unit" = "factor", "x-semantics" = "2.4"))]
     pub stop_slippage_mult: f64,
@@ -146,6 +154,8 @@ impl Default for SlippageCostsSpec {
             min_bps: 0.5,
             max_bps: 200.0,
             vol_scaled: false,
+            vol_y: 1.0,
+            vol_window_bars: 96,
             stop_slippage_mult: 1.0,
             volume_ref: VolumeRef::MinExecTrailing,
             regime_mult_normal: 1.0,
