@@ -61,7 +61,11 @@ impl Position {
         self.steps = q + dq;
         let size = |steps: i128| step.value(steps.abs());
         if q == 0 || q.signum() == dq.signum() {
-            self.avg_entry_px = (size(q) * before + size(dq) * px) / (size(q) + size(dq));
+            self.avg_entry_px = match q {
+                // what the formula gives, to the last digit
+                0 => px,
+                _ => (size(q) * before + size(dq) * px) / (size(q) + size(dq)),
+            };
             return 0.0;
         }
         let closed = dq.abs().min(q.abs());
