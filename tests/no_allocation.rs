@@ -1,6 +1,6 @@
 //! The bar loop asks for no memory: after the first tile, in whose first bars every symbol is traded at once so that
-//! queues grow to their size, stepping an account through a tile allocates nothing, whatever it trades (but for trims
-//! and liquidations, which are rare and sort what is held).
+//! queues grow to their size, stepping an account through a tile allocates nothing, whatever it trades and whatever is
+//! trimmed or liquidated.
 //!
 //! A process of its own, since the allocator that counts is the whole process's. Each thread counts for itself.
 #![allow(unsafe_code, reason = "an allocator cannot be written without")]
@@ -24,7 +24,7 @@ use barloom::market::{Contract, Market, StepGrid, Tile, TileBuffer};
 use barloom::risk::stress::MarketStress;
 use common::example_runs::margin_plan;
 use common::random_market::Dice;
-use common::{Ohlcv, SymbolBars, bare_plan, market_from_bars, market_order};
+use common::{Ohlcv, SymbolBars, bare_plan, flat_slippage, market_from_bars, market_order};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -247,6 +247,40 @@ fn allocations<const ORDERS: bool>(feed: &Feed, plan: &EnginePlan) -> (Vec<u64>,
         counts.push(ALLOCATIONS.get() - before);
     }
     (counts, tally)
+}
+
+/// Accounts that the guard trims and that are liquidated, position by position or in part.
+#[test]
+fn trims_and_liquidations_ask_for_no_memory() {
+    let mut plan = plan();
+    plan.taker_fee_frac = 0.0;
+    plan.slippage = flat_slippage(0.0);
+    let feed = Feed::of_signals(24, 0.0);
+    let mut forced = 0;
+    for (mode, guard, liq_mode) in [
+        (MarginMode::Cross, Some(TrimOrder::ProRata), LiqMode::LargestMm),
+        (MarginMode::Cross, Some(TrimOrder::LargestLoss), LiqMode::LargestMm),
+        (MarginMode::Cross, None, LiqMode::LargestMm),
+        (MarginMode::Cross, None, LiqMode::ProRata),
+        (MarginMode::Isolated, Some(TrimOrder::ProRata), LiqMode::LargestMm),
+        (MarginMode::Isolated, None, LiqMode::LargestMm),
+    ] {
+        let margin = MarginPlan {
+            mode,
+            guard: guard.map(|order| MarginGuard { warn: 0.8, trim: 0.85, target: 0.6, order }),
+            liq_mode,
+            liq_fee_frac: 0.0,
+            ..margin_plan(40.0)
+        };
+        for capital_usdt in [600.0, 800.0, 1_200.0, 3_000.0] {
+            (plan.margin, plan.initial_capital_usdt) = (Some(margin), capital_usdt);
+            let (counts, tally) = allocations::<false>(&feed, &plan);
+            let after = &counts[WARM_UP_TILES..];
+            assert!(after.iter().all(|&count| count == 0), "{margin:?}: allocations by tile {counts:?}");
+            forced += tally.forced;
+        }
+    }
+    assert!(forced > 1_000, "{forced} trims and liquidations");
 }
 
 #[track_caller]

@@ -153,6 +153,8 @@ pub struct Account {
     pub(super) waiting_usdt: f64,
     /// What stands behind each position, USDT; empty under cross margin.
     pub(super) isolated_usdt: Vec<f64>,
+    /// Symbols to trim or to liquidate, and what by: scratch, with room for all of them where there is margin.
+    pub(super) by_symbol: Vec<(usize, f64)>,
     /// Marks of a liquidation.
     pub(super) liquidation_marks: Vec<f64>,
     /// The position that brought it about inside a bar, and its liquidation price.
@@ -248,6 +250,7 @@ impl Account {
             waiting_usdt: 0.0,
             isolated_usdt: Self::isolated_wallets(plan.margin.as_ref(), lanes),
             liquidation_trigger: None,
+            by_symbol: Vec::with_capacity(if plan.margin.is_some() { symbols } else { 0 }),
             liquidation_marks: vec![f64::NAN; if plan.margin.is_some() { symbols } else { 0 }],
             fee_at: 0,
             consumed: of_bar(plan.slippage.reads_volume()),

@@ -119,7 +119,7 @@ impl Account {
                 }
                 let position = [(self.notional_usdt(symbol, mark_px), self.brackets(bar, symbol))];
                 let backing = self.backing_usdt(symbol, mark_px);
-                let share = trim_share(&position, backing, guard.target, cost_frac);
+                let share = trim_share(position.iter().copied(), backing, guard.target, cost_frac);
                 let steps = self.share_of(bar, symbol, share);
                 self.reduce_at_next_open(bar, symbol, Some(steps), FillReason::MarginTrim);
             });

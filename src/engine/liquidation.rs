@@ -169,7 +169,9 @@ impl Account {
         recorder: &mut R,
     ) {
         let triggering = self.liquidation_trigger.map(|(symbol, _)| symbol);
-        for symbol in self.by_maintenance(bar, triggering) {
+        let mut held = std::mem::take(&mut self.by_symbol);
+        self.rank_by_maintenance(bar, triggering, &mut held);
+        for &(symbol, _) in &held {
             let is_first = *last == Some(symbol);
             if until_sound && !is_first && self.liquidation_ratio(bar) < 1.0 {
                 break;
@@ -179,23 +181,23 @@ impl Account {
             self.liquidate_steps(bar, Lane::of(symbol), steps, flags, recorder);
             *last = Some(symbol);
         }
+        self.by_symbol = held;
     }
     /// Held symbols by descending MM, the one that triggered first.
-    fn by_maintenance(&self, bar: &Bar<'_>, triggering: Option<usize>) -> Vec<usize> {
-        let mut held: Vec<usize> = self.held_symbols().collect();
+    fn rank_by_maintenance(&self, bar: &Bar<'_>, triggering: Option<usize>, held: &mut Vec<(usize, f64)>) {
         let maintenance = |symbol: usize| self.maintenance_of(bar, symbol, self.liquidation_marks[symbol]);
-        held.sort_by(|&a, &b| maintenance(b).total_cmp(&maintenance(a)).then(a.cmp(&b)));
-        if let Some(at) = held.iter().position(|&symbol| Some(symbol) == triggering) {
+        held.clear();
+        held.extend(self.held_symbols().map(|symbol| (symbol, maintenance(symbol))));
+        held.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        if let Some(at) = held.iter().position(|&(symbol, _)| Some(symbol) == triggering) {
             held[..=at].rotate_right(1);
         }
-        held
     }
     /// `pro_rata`: as the guard trims, to `MR = 1`, at the cost of the largest slippage and clearance fee.
     fn liquidated_share(&self, bar: &Bar<'_>) -> f64 {
-        let held: Vec<usize> = self.held_symbols().collect();
-        let fee = held.iter().map(|&s| self.liquidation_fee_frac(bar, s)).fold(0.0, f64::max);
+        let fee = self.held_symbols().map(|s| self.liquidation_fee_frac(bar, s)).fold(0.0, f64::max);
         let cost_frac = fee + self.plan.slippage.max_bps / 1e4;
-        self.share_to(bar, &held, |symbol| self.liquidation_marks[symbol], 1.0, cost_frac)
+        self.share_to(bar, |symbol| self.liquidation_marks[symbol], 1.0, cost_frac)
     }
     fn liquidation_fee_frac(&self, bar: &Bar<'_>, symbol: usize) -> f64 {
         let fallback = self.plan.margin.as_ref().map_or(0.0, |plan| plan.liq_fee_frac);

@@ -62,7 +62,7 @@ impl Account {
         notional_usdt / self.leverage(bar, symbol, notional_usdt, plan)
     }
     /// Symbols with a position, ascending.
-    pub(super) fn held_symbols(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn held_symbols(&self) -> impl Iterator<Item = usize> + Clone {
         (0..self.book.words()).flat_map(|word| {
             let mut left = self.book.held(word);
             std::iter::from_fn(move || {
@@ -355,10 +355,15 @@ impl Account {
             return;
         }
         let cost_frac = self.trim_cost_frac(bar);
-        let mut held: Vec<usize> = self.held_symbols().collect();
-        let trims: Vec<(usize, f64)> = if guard.order == TrimOrder::ProRata {
-            let share = self.share_to(bar, &held, mark_of, guard.target, cost_frac);
-            held.iter().map(|&s| (s, self.share_of(bar, s, share))).collect()
+        let mut trims = std::mem::take(&mut self.by_symbol);
+        trims.clear();
+        trims.extend(self.held_symbols().map(|symbol| (symbol, 0.0)));
+        let mark_of = |symbol: usize| self.mark_of(bar, symbol, Moment::Close);
+        if guard.order == TrimOrder::ProRata {
+            let share = self.share_to(bar, mark_of, guard.target, cost_frac);
+            for (symbol, steps) in &mut trims {
+                *steps = self.share_of(bar, *symbol, share);
+            }
         } else {
             let rank = |symbol: usize| match guard.order {
                 TrimOrder::LargestMm => -self.maintenance_of(bar, symbol, mark_of(symbol)),
@@ -366,12 +371,13 @@ impl Account {
                 // Nothing has a score yet, so the symbol id decides.
                 TrimOrder::ProRata | TrimOrder::LowestScore => 0.0,
             };
-            held.sort_by(|&a, &b| rank(a).total_cmp(&rank(b)).then(a.cmp(&b)));
-            self.trim_in_turn(bar, &held, mark_of, guard.target, cost_frac)
-        };
-        for (symbol, steps) in trims.into_iter().filter(|&(_, steps)| steps > 0.0) {
+            trims.sort_unstable_by(|&(a, _), &(b, _)| rank(a).total_cmp(&rank(b)).then(a.cmp(&b)));
+            self.trim_in_turn(bar, &mut trims, mark_of, guard.target, cost_frac);
+        }
+        for &(symbol, steps) in trims.iter().filter(|&&(_, steps)| steps > 0.0) {
             self.reduce_at_next_open(bar, symbol, Some(steps), FillReason::MarginTrim);
         }
+        self.by_symbol = trims;
     }
     /// What a trim is taken to cost: the taker fee of the next open and the slippage of a vanishing quantity.
     pub(super) fn trim_cost_frac(&self, bar: &Bar<'_>) -> f64 {
@@ -383,14 +389,15 @@ impl Account {
     pub(super) fn share_to(
         &self,
         bar: &Bar<'_>,
-        held: &[usize],
-        mark_of: impl Fn(usize) -> f64,
+        mark_of: impl Fn(usize) -> f64 + Copy,
         target: f64,
         cost_frac: f64,
     ) -> f64 {
-        let positions: Vec<(f64, &BracketTable)> =
-            held.iter().map(|&s| (self.notional_usdt(s, mark_of(s)), self.brackets(bar, s))).collect();
-        trim_share(&positions, self.equity_at(mark_of), target, cost_frac)
+        let positions = self.held_symbols().map(|symbol| {
+            let notional = self.notional_usdt(symbol, mark_of(symbol));
+            (notional, self.brackets(bar, symbol))
+        });
+        trim_share(positions, self.equity_at(mark_of), target, cost_frac)
     }
     /// Steps of a share of a position, up to the step; at least one.
     pub(super) fn share_of(&self, bar: &Bar<'_>, symbol: usize, share: f64) -> f64 {
@@ -398,19 +405,18 @@ impl Account {
         let qty = grid.value(held) * share;
         if qty <= grid.value(1.0) { 1.0 } else { grid.steps_ceil(qty).min(held) }
     }
-    /// One position after the other, each as a whole but the last, of which as few steps as will do.
+    /// One position after the other, each as a whole but the last, of which as few steps as will do; none of the others.
     fn trim_in_turn(
         &self,
         bar: &Bar<'_>,
-        held: &[usize],
+        trims: &mut [(usize, f64)],
         mark_of: impl Fn(usize) -> f64,
         target: f64,
         cost_frac: f64,
-    ) -> Vec<(usize, f64)> {
+    ) {
         let mut maintenance = self.maintenance_at(bar, &mark_of);
         let mut equity = self.equity_at(&mark_of);
-        let mut trims = Vec::new();
-        for &symbol in held {
+        for &mut (symbol, ref mut trimmed) in trims {
             if maintenance <= target * equity {
                 break;
             }
@@ -431,13 +437,12 @@ impl Account {
                     too_few = middle;
                 }
             }
-            trims.push((symbol, enough));
+            *trimmed = enough;
             maintenance = others + table.maintenance_usdt(of(steps - enough));
             equity -= cost_frac * of(enough);
             if enough < steps {
                 break;
             }
         }
-        trims
     }
 }

@@ -111,13 +111,19 @@ impl Exposed {
 }
 
 /// The smallest share `x` with `ΣMM(N_i(1−x)) ≤ target·(E − cost·x·ΣN_i)` (semantics 4.8); 1 where there is none.
-pub fn trim_share(positions: &[(f64, &BracketTable)], equity_usdt: f64, target: f64, cost_frac: f64) -> f64 {
-    let gross: f64 = positions.iter().map(|(notional, _)| notional).sum();
+/// `positions`: their notionals and tables.
+pub fn trim_share<'t>(
+    positions: impl Iterator<Item = (f64, &'t BracketTable)> + Clone,
+    equity_usdt: f64,
+    target: f64,
+    cost_frac: f64,
+) -> f64 {
+    let gross: f64 = positions.clone().map(|(notional, _)| notional).sum();
     let is_enough = |x: f64| {
-        let kept = positions.iter().map(|(notional, table)| table.maintenance_usdt(notional * (1.0 - x)));
+        let kept = positions.clone().map(|(notional, table)| table.maintenance_usdt(notional * (1.0 - x)));
         kept.sum::<f64>() <= target * (equity_usdt - cost_frac * x * gross)
     };
-    let lowest = positions.iter().map(|(_, table)| table.brackets[0].maintenance_frac);
+    let lowest = positions.clone().map(|(_, table)| table.brackets[0].maintenance_frac);
     if lowest.fold(f64::INFINITY, f64::min) <= target * cost_frac || !is_enough(1.0) {
         return 1.0;
     }
