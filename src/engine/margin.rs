@@ -367,7 +367,11 @@ impl Account {
         } else {
             let rank = |symbol: usize| match guard.order {
                 TrimOrder::LargestMm => -self.maintenance_of(bar, symbol, mark_of(symbol)),
-                TrimOrder::LargestLoss => self.unrealized_usdt(symbol, mark_of(symbol)),
+                // Losses that differ in their last digits alone are equal.
+                TrimOrder::LargestLoss => {
+                    let unit_usdt = TIE * self.plan.initial_capital_usdt.max(1.0);
+                    (self.unrealized_usdt(symbol, mark_of(symbol)) / unit_usdt).round() + 0.0
+                }
                 // Nothing has a score yet, so the symbol id decides.
                 TrimOrder::ProRata | TrimOrder::LowestScore => 0.0,
             };
