@@ -200,7 +200,7 @@ fn an_account_of_other_size_earns_as_much_more() {
 
 /// Brackets grow along, so that the precondition of flat ones is not needed.
 fn size_does_not_show(mut case: RandomCase, dice: &mut Dice) -> usize {
-    case.plan.slippage.b_bps = 0.0;
+    (case.plan.slippage.b_bps, case.plan.slippage.vol_scale) = (0.0, None);
     case.plan.execution.participation_cap_frac = 0.0;
     // Factors that keep decimal steps decimal, so that the largest quantity is on their grid.
     let k = dice.pick(&[2.0, 10.0]);
