@@ -66,7 +66,7 @@ soak cases="1000000":
 
 # The readers of tables and of contract, bracket and funding files against this many seconds of made-up bytes each
 # (needs cargo-fuzz and a C++ compiler).
-fuzz seconds="180":
+fuzz seconds="600":
     #!/usr/bin/env bash
     set -euo pipefail
     for target in tables files; do

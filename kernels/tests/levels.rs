@@ -3,9 +3,9 @@
 mod common;
 
 use barloom_kernels::curve::{CurveState, add_blocks};
-use barloom_kernels::elementwise;
 use barloom_kernels::liquidity::{Profile, Season, seasonal_baseline, seasonal_baseline_state_len};
 use barloom_kernels::simd::{ForcedLevel, force_level};
+use barloom_kernels::{elementwise, grid};
 use common::{Input, Market, Style, bits, cases, run};
 
 /// Everything a level may touch, as bits.
@@ -37,6 +37,16 @@ fn digest() -> Vec<(String, Vec<Vec<u64>>)> {
             all.push(("lt_mask".to_string(), vec![mask.clone()]));
             elementwise::sqrt(a, &mut out);
             all.push(("sqrt".to_string(), bits(&[out.clone()])));
+            // Lanes with a whole number of steps per unit, with none, and without a grid.
+            let inverse: Vec<f64> = (0..56).map(|lane| [100.0, 0.0, 0.0][lane % 3]).collect();
+            let size: Vec<f64> = (0..56).map(|lane| [0.01, 3.0, 0.0][lane % 3]).collect();
+            for is_buy in [true, false] {
+                grid::market_prices(a, 1.0002, is_buy, 56, &inverse, &size, &mut out);
+                all.push(("market_prices".to_string(), bits(&[out.clone()])));
+            }
+            let mut qty = vec![0.0; a.len()];
+            grid::order_sizes(a, 20_000.0, 56, &inverse, &size, &mut out, &mut qty);
+            all.push(("order_sizes".to_string(), bits(&[out.clone(), qty])));
             let season = Season {
                 slots: 9,
                 profile: Profile::Median { observations: 7 },
