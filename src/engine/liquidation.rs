@@ -212,6 +212,10 @@ impl Account {
         flags: FillFlags,
         recorder: &mut R,
     ) {
+        if self.liquidation_trigger.is_some() {
+            // Inside the bar, also where another symbol's price brought it about.
+            self.changed_inside[lane.word] |= lane.bit;
+        }
         let (side, _) = self.closing(lane);
         let rules = &bar.venue.rules[lane.symbol];
         let base_px = self.liquidation_marks[lane.symbol];
