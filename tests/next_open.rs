@@ -4,9 +4,9 @@
 mod common;
 mod reference;
 
-use barloom::config::plan::{EntryBeyondStop, Sequencing};
+use barloom::config::plan::{CheckInvariants, EntryBeyondStop, Sequencing};
 use barloom::engine::api::{Fill, FundingPayment, Insurance, MarkRows, OrderEnd, Recorder};
-use common::engine_run::run_case;
+use common::engine_run::{run_case, run_case_to_the_end};
 use common::random_market::{RandomCase, Scope};
 use proptest::prelude::*;
 
@@ -40,6 +40,7 @@ impl<const RECORDED: bool> Recorder for Story<RECORDED> {
 fn plain(case: &mut RandomCase) {
     case.plan.margin = None;
     case.plan.liquidity.enabled = false;
+    case.plan.check_invariants = CheckInvariants::End;
     case.plan.slippage.b_bps = 0.0;
     case.plan.slippage.vol_scale = None;
     case.plan.execution.split_large = false;
@@ -49,8 +50,28 @@ fn plain(case: &mut RandomCase) {
     execution.entry_beyond_stop = EntryBeyondStop::FillAndStop;
 }
 
+/// Without this a comparison of the two ways might compare the long one with itself.
+#[test]
+fn plain_cases_do_take_the_short_way() {
+    let filled = |recorded: bool| -> usize {
+        (0..100)
+            .map(|seed| {
+                let mut case = RandomCase::within(Scope::MarketOrders, seed, 5, 100);
+                plain(&mut case);
+                let mut account = match recorded {
+                    true => run_case_to_the_end(&case, 64, Story::<true>::default()).1,
+                    false => run_case_to_the_end(&case, 64, Story::<false>::default()).1,
+                };
+                account.take_filled_orders()
+            })
+            .sum()
+    };
+    assert_eq!(filled(true), 0);
+    assert!(filled(false) > 500, "{} orders took the short way", filled(false));
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_sweep_fills_what_a_recorded_run_fills(

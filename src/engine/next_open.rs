@@ -310,8 +310,9 @@ impl Account {
             }
         };
         let fee_usdt = qty * price * self.plan.taker_fee_frac;
-        // What stood against it is gone, so that all of the position is what was opened.
-        let booked = self.book.book_fill(lane, s * steps, s * qty, s * opening_qty, price, fee_usdt);
+        // What stood against it is gone, so that all of the position is what was opened; flat is +0.
+        let qty_after = s * opening_qty + 0.0;
+        let booked = self.book.book_fill(lane, s * steps, s * qty, qty_after, price, fee_usdt);
         self.levels.clear(lane);
         self.began_bar[lane.symbol] = bar.bar as u32;
         self.next_open.filled += 1;

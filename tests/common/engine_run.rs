@@ -7,7 +7,7 @@ use barloom::engine::api::{
     AttachedLevels, Fill, FundingPayment, Insurance, MarkRows, OrderEnd, OrderIntent, PointValues, Recorder,
     Side, SignalTile,
 };
-use barloom::engine::{RunOptions, run_account};
+use barloom::engine::{Account, RunOptions, run_account};
 use barloom::market::{Market, Tile};
 use barloom::signals::SignalSource;
 
@@ -203,10 +203,20 @@ impl SignalSource for Source<'_> {
 }
 
 /// Runs a random case in tiles of so many bars.
-pub(crate) fn run_case<R: Recorder>(case: &RandomCase, tile_rows: usize, mut recorder: R) -> R {
+pub(crate) fn run_case<R: Recorder>(case: &RandomCase, tile_rows: usize, recorder: R) -> R {
+    run_case_to_the_end(case, tile_rows, recorder).0
+}
+
+/// The same, with the account it ends with.
+pub(crate) fn run_case_to_the_end<R: Recorder>(
+    case: &RandomCase,
+    tile_rows: usize,
+    mut recorder: R,
+) -> (R, Account) {
     let mut source = Source { masks: Masks::of(case), current: None };
     let options = RunOptions { tile_bars: tile_rows, on_tile: &mut |_| true };
-    run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut recorder, options)
-        .expect("not interrupted");
-    recorder
+    let account =
+        run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut recorder, options)
+            .expect("not interrupted");
+    (recorder, account)
 }
