@@ -28,8 +28,6 @@ pub(super) struct Opening {
 
 /// Relative room that a bound must leave, so that no rounding makes it say more than the exact test.
 const SLACK: f64 = 1e-6;
-/// Tolerance of semantics 4.9, as a share of the starting capital.
-const TIE: f64 = 1e-9;
 
 impl Account {
     /// The mark of a symbol that has had a bar.
@@ -251,8 +249,7 @@ impl Account {
         };
         let free = funds - self.reserved_usdt(bar, acting, plan);
         // What trading has left of a round sum is not round to its last digit: a tie is covered.
-        let slack_usdt =
-            if is_isolated { self.rounding_usdt() } else { TIE * self.plan.initial_capital_usdt.max(1.0) };
+        let slack_usdt = self.rounding_usdt();
         let is_covered = |steps: f64| {
             let (qty, notional) = (grid.value(steps), grid.value(kept + steps) * mark_px);
             let margined = if is_isolated { qty * opening.price_px } else { notional };
@@ -369,8 +366,7 @@ impl Account {
                 TrimOrder::LargestMm => -self.maintenance_of(bar, symbol, mark_of(symbol)),
                 // Losses that differ in their last digits alone are equal.
                 TrimOrder::LargestLoss => {
-                    let unit_usdt = TIE * self.plan.initial_capital_usdt.max(1.0);
-                    (self.unrealized_usdt(symbol, mark_of(symbol)) / unit_usdt).round() + 0.0
+                    (self.unrealized_usdt(symbol, mark_of(symbol)) / self.rounding_usdt()).round() + 0.0
                 }
                 // Nothing has a score yet, so the symbol id decides.
                 TrimOrder::ProRata | TrimOrder::LowestScore => 0.0,

@@ -233,11 +233,9 @@ impl Engine<'_> {
         } else {
             let rank = |symbol: usize| match guard.order {
                 TrimOrder::LargestMm => -self.maintenance_of(symbol, bar, &marks, &margin),
-                // decision 7.28: in units of 1e-9 of the starting capital, so that a last digit breaks no tie
+                // decision 7.28: in units of the tolerance, so that a last digit breaks no tie
                 TrimOrder::LargestLoss => {
-                    let units =
-                        self.unrealized_usdt(symbol, &marks) * 1e9 / self.plan.initial_capital_usdt.max(1.0);
-                    units.round() + 0.0
+                    (self.unrealized_usdt(symbol, &marks) / self.tolerance_usdt()).round() + 0.0
                 }
                 // Choice: nothing here has a score, so the symbol id decides.
                 TrimOrder::ProRata | TrimOrder::LowestScore => 0.0,

@@ -183,11 +183,7 @@ impl Engine<'_> {
             let fee_usdt = qty * opening.price_px * opening.fee_frac;
             let loss_usdt = qty * (opening.side.sign() * (opening.price_px - mark_px)).max(0.0);
             // decision 7.24: with the tolerance of 4.9 a tie is covered
-            let slack_usdt = match is_isolated {
-                true => self.tolerance_usdt(),
-                false => 1e-9 * self.plan.initial_capital_usdt.max(1.0),
-            };
-            free_usdt - own_usdt + slack_usdt >= fee_usdt + loss_usdt
+            free_usdt - own_usdt + self.tolerance_usdt() >= fee_usdt + loss_usdt
         };
         if is_covered(steps) {
             return steps;
