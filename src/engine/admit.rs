@@ -76,7 +76,7 @@ impl Account {
     pub(super) fn bound_waiting_orders(&mut self, bar: &Bar<'_>) {
         if self.plan.margin.is_some() {
             let orders = (0..self.orders.len()).filter_map(|at| self.orders.live(at));
-            self.waiting_usdt = orders.map(|order| self.waiting_notional_usdt(bar, order)).sum();
+            self.waiting_usdt = orders.map(|order| self.waiting_notional_at_most_usdt(bar, order)).sum();
         }
     }
     /// More than `max_stale_bars` bars missing up to and including this one (semantics 1.6).

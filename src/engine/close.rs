@@ -348,7 +348,7 @@ impl Account {
             order.extra = self.orders.keep_extra(extra);
         }
         if self.plan.margin.is_some() {
-            self.waiting_usdt += self.waiting_notional_usdt(bar, &order);
+            self.waiting_usdt += self.waiting_notional_at_most_usdt(bar, &order);
         }
         self.orders.push(order);
     }

@@ -290,12 +290,19 @@ impl Account {
         reserved
     }
     /// Notional of an order's opening leg at its own price: its limit, else the close of its decision.
-    pub(super) fn waiting_notional_usdt(&self, bar: &Bar<'_>, order: &PendingOrder) -> f64 {
+    fn waiting_notional_usdt(&self, bar: &Bar<'_>, order: &PendingOrder) -> f64 {
+        let against = self.steps_against(order.lane(), order.side);
+        let opening = if order.closes_opposite { order.steps } else { (order.steps - against).max(0.0) };
+        self.notional_of_waiting(bar, order, opening)
+    }
+    /// The most that it can come to: all of it, since what stands against it now may be gone before it fills.
+    pub(super) fn waiting_notional_at_most_usdt(&self, bar: &Bar<'_>, order: &PendingOrder) -> f64 {
+        self.notional_of_waiting(bar, order, order.steps)
+    }
+    fn notional_of_waiting(&self, bar: &Bar<'_>, order: &PendingOrder, opening_steps: f64) -> f64 {
         if order.role == Role::Exit || !order.opening_refused.is_empty() {
             return 0.0;
         }
-        let against = self.steps_against(order.lane(), order.side);
-        let opening = if order.closes_opposite { order.steps } else { (order.steps - against).max(0.0) };
         let symbol = order.symbol as usize;
         let extra = self.orders.extra(order);
         let px = match order.stage {
@@ -307,7 +314,7 @@ impl Account {
                 super::calendar::last_close_before(bar.venue.market, symbol, decided)
             }
         };
-        bar.venue.rules[symbol].step.value(opening) * px
+        bar.venue.rules[symbol].step.value(opening_steps) * px
     }
 
     /// Whether the margin ratio at the close of a bar just marked is surely below the one that trims.
