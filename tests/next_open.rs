@@ -81,11 +81,13 @@ proptest! {
         symbols in 1_usize..=70,
         bars in 20_usize..=120,
         tile_rows in prop::sample::select(vec![1_usize, 7, 64, 256]),
+        limit_usdt in prop::sample::select(vec![0.0, 0.0, 0.0, 1_000.0]),
     ) {
         let mut case = RandomCase::within(scope, seed, symbols, bars);
         if is_plain {
             plain(&mut case);
         }
+        case.plan.max_position_notional_usdt = limit_usdt;
         let long_way = run_case(&case, tile_rows, Story::<true>::default()).0;
         let short_way = run_case(&case, tile_rows, Story::<false>::default()).0;
         for (found, expected) in short_way.iter().zip(&long_way) {

@@ -81,6 +81,7 @@ pub(super) fn fills_are_plain(plan: &EnginePlan) -> bool {
         && !plan.slippage.reads_volume()
         && !execution.split_large
         && execution.participation_cap_frac == 0.0
+        && plan.max_position_notional_usdt == 0.0
         && !execution.clamp_to_bar
         && execution.sequencing == Sequencing::Phased
         && execution.entry_beyond_stop == EntryBeyondStop::FillAndStop
