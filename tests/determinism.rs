@@ -164,7 +164,7 @@ fn assert_single_runs(sweep: &Sweep, results: &[TrialResult], trials: impl IntoI
             .unwrap();
         let grid = sweep.market.grid;
         let mut recorder = RunRecorder::new(12, grid, sweep.run.clone(), plan.initial_capital_usdt);
-        let options = RunOptions { tile_bars: 100, on_tile: &mut |_| true };
+        let options = RunOptions { tile_bars: 100, quotes: false, on_tile: &mut |_| true };
         run_account(&sweep.market, sweep.run.clone(), &plan, &mut *signals, &mut recorder, options).unwrap();
         let (single, swept) = (recorder.metrics(), &results[trial]);
         assert_ne!(swept.status, TrialStatus::Failed);
@@ -205,7 +205,7 @@ fn story(sweep: &Sweep, market: &Market) -> Story {
     let mut signals = source.bind(params, 1, market, run.clone()).unwrap();
     let mut recorder =
         RunRecorder::new(market.symbols.len(), market.grid, run.clone(), plan.initial_capital_usdt);
-    let options = RunOptions { tile_bars: 256, on_tile: &mut |_| true };
+    let options = RunOptions { tile_bars: 256, quotes: false, on_tile: &mut |_| true };
     run_account(market, run, &plan, &mut *signals, &mut recorder, options).unwrap();
     let events = recorder.events().iter().map(|event| match event {
         Event::Fill(fill) => (fill.bar as usize, format!("{fill:?}")),

@@ -6,9 +6,10 @@ mod reference;
 
 use barloom::config::plan::{CheckInvariants, EntryBeyondStop, Sequencing};
 use barloom::engine::api::{Fill, FundingPayment, Insurance, MarkRows, OrderEnd, Recorder};
-use common::engine_run::{run_case, run_case_to_the_end};
+use common::engine_run::{run_case, run_case_to_the_end, sweep_case};
 use common::random_market::{RandomCase, Scope};
 use proptest::prelude::*;
+use reference::RefSignal;
 
 /// What happened, as text: `{:?}` of a number reads back to the same bits.
 #[derive(Default)]
@@ -50,6 +51,14 @@ fn plain(case: &mut RandomCase) {
     execution.entry_beyond_stop = EntryBeyondStop::FillAndStop;
 }
 
+/// Takes the levels of all entries, so that whole stretches of bars have nothing but fills.
+fn without_levels(case: &mut RandomCase) {
+    let none = RefSignal::default();
+    for signal in case.signals.iter_mut().flatten() {
+        (signal.long_levels, signal.short_levels) = (none.long_levels, none.short_levels);
+    }
+}
+
 /// Without this a comparison of the two ways might compare the long one with itself.
 #[test]
 fn plain_cases_do_take_the_short_way() {
@@ -77,6 +86,7 @@ proptest! {
     fn a_sweep_fills_what_a_recorded_run_fills(
         scope in prop::sample::select(&Scope::ALL[..]),
         is_plain in prop::bool::weighted(0.8),
+        keeps_levels: bool,
         seed: u64,
         symbols in 1_usize..=70,
         bars in 20_usize..=120,
@@ -87,9 +97,12 @@ proptest! {
         if is_plain {
             plain(&mut case);
         }
+        if !keeps_levels {
+            without_levels(&mut case);
+        }
         case.plan.max_position_notional_usdt = limit_usdt;
         let long_way = run_case(&case, tile_rows, Story::<true>::default()).0;
-        let short_way = run_case(&case, tile_rows, Story::<false>::default()).0;
+        let short_way = sweep_case(&case, tile_rows, Story::<false>::default()).0.0;
         for (found, expected) in short_way.iter().zip(&long_way) {
             prop_assert_eq!(found, expected);
         }

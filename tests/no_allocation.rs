@@ -16,7 +16,7 @@ use barloom::engine::api::{
     Attached, AttachedLevels, EntryOrder, Fill, FillReason, FundingPayment, Insurance, MarkRows, OrderEnd,
     OrderIntent, OrderKind, PointValues, Recorder, Side, SignalTile,
 };
-use barloom::engine::{Account, TileFeed, Venue};
+use barloom::engine::{Account, Scratch, TileFeed, Venue};
 use barloom::execution::volatility::VolatilitySets;
 use barloom::execution::volume::TrailingVolume;
 use barloom::liquidity::RegimeSets;
@@ -221,7 +221,7 @@ impl Feed {
 fn allocations<const ORDERS: bool>(feed: &Feed, plan: &EnginePlan) -> (Vec<u64>, Tally<ORDERS>) {
     let venue = Venue::new(&feed.market, 0..BARS);
     let mut account = Account::new(&venue, plan);
-    let mut buffer = TileBuffer::default();
+    let (mut buffer, mut scratch) = (TileBuffer::default(), Scratch::default());
     let (mut volume, mut stress) = (TrailingVolume::default(), MarketStress::default());
     let mut regimes = RegimeSets::new([plan.regimes()], &feed.market);
     let mut volatility = VolatilitySets::new([Account::volatility_window(plan)]);
@@ -243,7 +243,7 @@ fn allocations<const ORDERS: bool>(feed: &Feed, plan: &EnginePlan) -> (Vec<u64>,
             tally = Tally::default();
         }
         let before = ALLOCATIONS.get();
-        account.step_tile(&venue, &feed, &mut tally);
+        account.step_tile(&venue, &feed, &mut scratch, &mut tally);
         counts.push(ALLOCATIONS.get() - before);
     }
     (counts, tally)

@@ -111,7 +111,7 @@ fn always_long_on_real_data_is_the_closed_form() {
         let (source, _) = read_source(&spec, Some(&config), None, &market).unwrap();
         let mut signals = source.bind(&[Default::default()], 1, &market, run.clone()).unwrap();
         let mut recorder = RunRecorder::new(1, market.grid, run.clone(), plan.initial_capital_usdt);
-        let tiles = RunOptions { tile_bars: 256, on_tile: &mut |_| true };
+        let tiles = RunOptions { tile_bars: 256, quotes: false, on_tile: &mut |_| true };
         run_account(&market, run, &plan, &mut *signals, &mut recorder, tiles).unwrap();
 
         let found = *recorder.bar_marks().equity_usdt.last().unwrap();

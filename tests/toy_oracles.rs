@@ -17,7 +17,7 @@ fn run(market: &Market, plan: &EnginePlan, mode: OracleMode) -> RunRecorder {
     let mut signals = oracle(mode, 1, market, bars.clone());
     let mut recorder =
         RunRecorder::new(market.symbols.len(), market.grid, bars.clone(), plan.initial_capital_usdt);
-    let options = RunOptions { tile_bars: 256, on_tile: &mut |_| true };
+    let options = RunOptions { tile_bars: 256, quotes: false, on_tile: &mut |_| true };
     run_account(market, bars, plan, &mut signals, &mut recorder, options).expect("nobody interrupts it");
     recorder
 }

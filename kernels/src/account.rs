@@ -1,6 +1,6 @@
 //! One bar of an account: marking a row of positions, and finding the lanes whose levels a bar touches.
 
-use crate::simd::{LANE_CHUNK, Simd, SimdBase, dispatch, f64x8, level, prelude::*};
+use crate::simd::{LANE_CHUNK, Simd, SimdBase, at_level, dispatch, f64x8, level, prelude::*};
 use crate::sum::tree;
 
 /// What a row of positions is worth at its marks.
@@ -106,6 +106,94 @@ fn mark_row_simd<S: Simd>(simd: S, qty: &[f64], entry: &[f64], mark: &[f64]) -> 
     RowMarks { unrealized: tree(&unrealized.into()), gross: tree(&gross.into()), net: tree(&net.into()) }
 }
 
+/// Changes of positions, row by row: what [`mark_changing_rows`] applies before it marks a row.
+#[derive(Debug, Clone, Copy)]
+pub struct RowChanges<'a> {
+    /// Changes made before the end of each row, counted from the first row on.
+    pub ends: &'a [u32],
+    /// Lane of each change.
+    pub lane: &'a [u32],
+    /// Its position from then on.
+    pub qty: &'a [f64],
+    /// Its average entry from then on.
+    pub entry: &'a [f64],
+}
+
+/// Marks rows between which positions change.
+///
+/// Formula: that of [`mark_row`], with the same bits, after the changes of the row. Shape: `qty` and `entry` one row of
+/// lanes, left as they are after the last row; `marks` `[row][lane]`; one value per row in each output. Units: base units
+/// and USDT per unit in, USDT out. Warm-up: none. NaN: marks must be numbers. Source: the value of a linear contract.
+///
+/// A lane is changed by a vector that covers its chunk, and not alone: a vector that reads what was just written in parts
+/// waits for it.
+///
+/// ```
+/// use barloom_kernels::account::{RowChanges, mark_changing_rows};
+/// let (mut qty, mut entry, marks) = ([0.0; 8], [0.0; 8], [90.0; 16]);
+/// let changes = RowChanges { ends: &[0, 1], lane: &[3], qty: &[2.0], entry: &[100.0] };
+/// let (mut unrealized, mut gross, mut net) = ([0.0; 2], [0.0; 2], [0.0; 2]);
+/// mark_changing_rows(&mut qty, &mut entry, &marks, &changes, &mut unrealized, &mut gross, &mut net);
+/// assert_eq!((unrealized, gross, net), ([0.0, -20.0], [0.0, 180.0], [0.0, 180.0]));
+/// assert_eq!((qty[3], entry[3]), (2.0, 100.0));
+/// ```
+///
+/// # Panics
+/// When the shapes do not fit, or a lane is beyond the row.
+pub fn mark_changing_rows(
+    qty: &mut [f64],
+    entry: &mut [f64],
+    marks: &[f64],
+    changes: &RowChanges<'_>,
+    unrealized: &mut [f64],
+    gross: &mut [f64],
+    net: &mut [f64],
+) {
+    let (lanes, rows) = (qty.len(), changes.ends.len());
+    assert_eq!(lanes % LANE_CHUNK, 0, "a row is a whole number of lane chunks");
+    assert!(entry.len() == lanes && marks.len() == lanes * rows, "rows of one length");
+    assert!(unrealized.len() == rows && gross.len() == rows && net.len() == rows, "one value per row");
+    let made = changes.lane.len();
+    assert!(changes.qty.len() == made && changes.entry.len() == made, "one value per change");
+    at_level!(simd => mark_changing_rows_simd(simd, qty, entry, marks, changes, unrealized, gross, net));
+}
+
+#[expect(clippy::too_many_arguments, reason = "the columns of the kernel above")]
+#[inline(always)]
+fn mark_changing_rows_simd<S: Simd>(
+    simd: S,
+    qty: &mut [f64],
+    entry: &mut [f64],
+    marks: &[f64],
+    changes: &RowChanges<'_>,
+    unrealized: &mut [f64],
+    gross: &mut [f64],
+    net: &mut [f64],
+) {
+    let numbers: [f64; LANE_CHUNK] = std::array::from_fn(|i| i as f64);
+    let numbers = f64x8::load_array_ref(simd, &numbers);
+    let lanes = qty.len();
+    let (qty, entry) = (qty.as_chunks_mut::<LANE_CHUNK>().0, entry.as_chunks_mut::<LANE_CHUNK>().0);
+    let out = unrealized.iter_mut().zip(gross).zip(net);
+    let mut done = 0;
+    for ((mark, &end), ((unrealized, gross), net)) in marks.chunks_exact(lanes).zip(changes.ends).zip(out) {
+        for change in done..end as usize {
+            let lane = changes.lane[change] as usize;
+            let (chunk, at) = (lane / LANE_CHUNK, lane % LANE_CHUNK);
+            let is_lane = numbers.simd_eq(f64x8::splat(simd, at as f64));
+            let set = |row: &mut [f64; LANE_CHUNK], value: f64| {
+                let kept = f64x8::load_array_ref(simd, row);
+                is_lane.select(f64x8::splat(simd, value), kept).store_array(row);
+            };
+            set(&mut qty[chunk], changes.qty[change]);
+            set(&mut entry[chunk], changes.entry[change]);
+        }
+        done = end as usize;
+        let sums = mark_row_simd(simd, qty.as_flattened(), entry.as_flattened(), mark);
+        (*unrealized, *gross, *net) = (sums.unrealized, sums.gross, sums.net);
+    }
+}
+
 /// Bits of the lanes whose bar touches a level.
 ///
 /// Formula: `low <= low_trigger or high >= high_trigger`; a trigger that is not set is an infinity. Shape: rows of lanes
@@ -187,6 +275,34 @@ mod tests {
                 prop_assert_eq!(out[1][row].to_bits(), naive.gross.to_bits());
                 prop_assert_eq!(out[2][row].to_bits(), naive.net.to_bits());
             }
+        }
+
+        #[test]
+        fn changing_rows_equal_scalar_changes_and_one_row_at_a_time(
+            changes in proptest::collection::vec((0usize..6, 0u32..24, prop_oneof![Just(0.0), -9.0..9.0f64]), 0..40),
+            marks in proptest::collection::vec(1.0..1e3f64, 24 * 6),
+        ) {
+            let mut changes = changes;
+            changes.sort_by_key(|change| change.0);
+            let ends: Vec<u32> =
+                (0..6).map(|row| changes.iter().filter(|change| change.0 <= row).count() as u32).collect();
+            let lane: Vec<u32> = changes.iter().map(|change| change.1).collect();
+            let new_qty: Vec<f64> = changes.iter().map(|change| change.2).collect();
+            let new_entry: Vec<f64> = new_qty.iter().map(|qty| qty * 77.0).collect();
+            let made = RowChanges { ends: &ends, lane: &lane, qty: &new_qty, entry: &new_entry };
+            let (mut qty, mut entry, mut out) = ([1.5; 24], [40.0; 24], [[0.0; 6]; 3]);
+            let [unrealized, gross, net] = &mut out;
+            mark_changing_rows(&mut qty, &mut entry, &marks, &made, unrealized, gross, net);
+            let (mut naive_qty, mut naive_entry) = ([1.5; 24], [40.0; 24]);
+            for (row, marks) in marks.chunks_exact(24).enumerate() {
+                for &(_, lane, qty) in changes.iter().filter(|change| change.0 == row) {
+                    (naive_qty[lane as usize], naive_entry[lane as usize]) = (qty, qty * 77.0);
+                }
+                let naive = mark_row(&naive_qty, &naive_entry, marks);
+                let found = [out[0][row], out[1][row], out[2][row]].map(f64::to_bits);
+                prop_assert_eq!(found, [naive.unrealized, naive.gross, naive.net].map(f64::to_bits));
+            }
+            prop_assert_eq!((qty, entry), (naive_qty, naive_entry));
         }
 
         #[test]

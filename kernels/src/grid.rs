@@ -149,3 +149,50 @@ pub fn order_sizes(
         }
     });
 }
+/// Smallest and largest orders of each lane.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderBounds<'a> {
+    /// Smallest quantity, base units.
+    pub min_qty: &'a [f64],
+    /// Largest quantity.
+    pub max_qty: &'a [f64],
+    /// Smallest notional, USDT.
+    pub min_notional: &'a [f64],
+}
+
+/// Bits of the lanes whose order is within the bounds of its symbol.
+///
+/// Formula: `qty > 0 and min_qty <= qty <= max_qty and qty · price >= min_notional`. Shape: `qty` and `price` `[row][lane]`,
+/// bounds one row, `words` `u64` words per row out, bit = lane. Units: base units, USDT per unit, USDT. Warm-up: none. NaN:
+/// not within. Source: Binance's `LOT_SIZE` and `MIN_NOTIONAL`.
+///
+/// ```
+/// use barloom_kernels::grid::{OrderBounds, orders_within};
+/// let bounds = OrderBounds { min_qty: &[1.0; 8], max_qty: &[9.0; 8], min_notional: &[20.0; 8] };
+/// let mut bits = [0];
+/// orders_within(&[0.5, 1.0, 2.0, 3.0, 9.0, 9.5, f64::NAN, 4.0], &[10.0; 8], &bounds, 1, &mut bits);
+/// assert_eq!(bits[0], 0b1001_1100);
+/// ```
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn orders_within(qty: &[f64], price: &[f64], bounds: &OrderBounds<'_>, words: usize, bits: &mut [u64]) {
+    let lanes = bounds.min_qty.len();
+    chunks_of(lanes, &[qty.len(), price.len()], &[bounds.max_qty.len(), bounds.min_notional.len()]);
+    assert!(words * 64 >= lanes && bits.len() * lanes == qty.len() * words, "a row of words per row");
+    at_level!(simd => {
+        let rows = qty.chunks_exact(lanes).zip(price.chunks_exact(lanes)).zip(bits.chunks_exact_mut(words));
+        for ((qty, price), bits) in rows {
+            bits.fill(0);
+            for at in (0..lanes).step_by(LANE_CHUNK) {
+                let load = |row: &[f64]| f64x8::from_slice(simd, &row[at..at + LANE_CHUNK]);
+                let qty_of = load(qty);
+                let within = qty_of.simd_gt(f64x8::splat(simd, 0.0))
+                    & qty_of.simd_ge(load(bounds.min_qty))
+                    & qty_of.simd_le(load(bounds.max_qty))
+                    & (qty_of * load(price)).simd_ge(load(bounds.min_notional));
+                bits[at / 64] |= within.to_bitmask() << (at % 64);
+            }
+        }
+    });
+}

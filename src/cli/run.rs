@@ -42,6 +42,7 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> Result<()> {
             RunRecorder::new(market.symbols.len(), market.grid, run.clone(), plan.initial_capital_usdt);
         let options = RunOptions {
             tile_bars: args.window.tile_bars,
+            quotes: false,
             on_tile: &mut |done| {
                 bar.set_position((nth * run.end + done) as u64);
                 !stop.load(Ordering::Relaxed)

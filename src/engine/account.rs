@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::calendar::{Listings, SeriesEnd};
 use super::next_open::{NextOpen, fills_are_plain};
+use super::stretch::Scratch;
 use crate::config::plan::{CheckInvariants, EndOfRun, EnginePlan, FundingMissing, MarginMode, Sequencing};
 use crate::events::{MarkRows, Recorder, SignalTile};
 use crate::execution::funding::FundingSchedule;
@@ -282,11 +283,18 @@ impl Account {
     pub fn needs_stress(plan: &EnginePlan) -> bool {
         plan.margin.as_ref().is_some_and(|margin| margin.mode == MarginMode::Cross)
     }
-    /// Steps the account through a tile. Tiles come in bar order; bars outside the run are passed over.
+    /// Steps the account through a tile. Tiles come in bar order; bars outside the run are passed over. What is in the
+    /// scratch does not matter.
     ///
     /// # Panics
     /// When trailing volume or volatility is needed and not given, or an invariant of semantics 4.9 does not hold.
-    pub fn step_tile<R: Recorder>(&mut self, venue: &Venue<'_>, feed: &TileFeed<'_>, recorder: &mut R) {
+    pub fn step_tile<R: Recorder>(
+        &mut self,
+        venue: &Venue<'_>,
+        feed: &TileFeed<'_>,
+        scratch: &mut Scratch,
+        recorder: &mut R,
+    ) {
         let TileFeed { tile, trailing_volume, volatility, stress, regimes, quotes, signals } = feed;
         let (trailing_volume, volatility) = (*trailing_volume, *volatility);
         // Other accounts over this tile may need what this one must not go by.
@@ -320,6 +328,9 @@ impl Account {
         let mut number = first;
         let mut event = self.next_event_bar::<R>(venue, signals, intents, first);
         while number < end {
+            if number < event && self.orders.is_empty() {
+                number = self.stretch(venue, feed, scratch, number..event.min(end), first, recorder);
+            }
             let busy = self.next_busy_bar(venue, tile, signals, intents, number..end);
             self.mark_quiet_bars(tile, number..busy, first);
             number = self.first_unsafe_bar::<R>(venue, tile, stress, number..busy, first);

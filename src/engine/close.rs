@@ -15,16 +15,43 @@ use crate::execution::orders::{Extra, PendingOrder, Role, Stage};
 use crate::portfolio::Lane;
 use crate::risk::Balances;
 
+/// Bits of a mask word that have a position.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Held {
+    pub(super) long: u64,
+    pub(super) short: u64,
+}
+
 /// Bits of a mask word on which something is to be done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Acts {
-    exit: u64,
-    enter_long: u64,
-    enter_short: u64,
-    withdrawn: u64,
+    pub(super) exit: u64,
+    pub(super) enter_long: u64,
+    pub(super) enter_short: u64,
+    pub(super) withdrawn: u64,
 }
 
 impl Acts {
+    /// What the signals at word `at` of the masks ask for, given what is held and what waits of the same kind.
+    #[inline(always)]
+    pub(super) fn of(signals: &SignalTile<'_>, at: usize, held: Held, waiting: Self) -> Self {
+        let read = |mask: Option<&[u64]>| mask.map_or(0, |mask| mask[at]);
+        let (long, short) = (read(signals.long_entry), read(signals.short_entry));
+        // Both entries true: neither acts.
+        let (long, short) = (long & !short, short & !long);
+        let enter_long = long & !held.long & !waiting.enter_long;
+        let enter_short = short & !held.short & !waiting.enter_short;
+        Self {
+            // A flip closes by itself; otherwise an exit of the held side stands for itself.
+            exit: ((read(signals.long_exit) & held.long & !enter_short)
+                | (read(signals.short_exit) & held.short & !enter_long))
+                & !waiting.exit,
+            enter_long,
+            enter_short,
+            // A waiting entry is cancelled by a signal on the other side, and suppresses another on its own.
+            withdrawn: (waiting.enter_long & short) | (waiting.enter_short & long),
+        }
+    }
     /// Whether there is anything.
     #[inline]
     pub(super) fn any(self) -> bool {
@@ -213,24 +240,15 @@ impl Account {
     /// What the signals of one mask word ask for, given what is held and what waits.
     #[inline]
     pub(super) fn acts(&self, signals: &SignalTile<'_>, at: usize, word: usize) -> Acts {
-        let read = |mask: Option<&[u64]>| mask.map_or(0, |mask| mask[at]);
-        let (long, short) = (read(signals.long_entry), read(signals.short_entry));
-        // Both entries true: neither acts.
-        let (long, short) = (long & !short, short & !long);
-        let (held_long, held_short) = (self.book.held_long[word], self.book.held_short[word]);
-        let waiting = &self.orders;
-        let enter_long = long & !held_long & !waiting.long_entry[word];
-        let enter_short = short & !held_short & !waiting.short_entry[word];
-        Acts {
-            // A flip closes by itself; otherwise an exit of the held side stands for itself.
-            exit: ((read(signals.long_exit) & held_long & !enter_short)
-                | (read(signals.short_exit) & held_short & !enter_long))
-                & !waiting.exit[word],
-            enter_long,
-            enter_short,
-            // A waiting entry is cancelled by a signal on the other side, and suppresses another on its own.
-            withdrawn: (waiting.long_entry[word] & short) | (waiting.short_entry[word] & long),
-        }
+        let held = Held { long: self.book.held_long[word], short: self.book.held_short[word] };
+        let orders = &self.orders;
+        let waiting = Acts {
+            exit: orders.exit[word],
+            enter_long: orders.long_entry[word],
+            enter_short: orders.short_entry[word],
+            withdrawn: 0,
+        };
+        Acts::of(signals, at, held, waiting)
     }
     /// A waiting entry is cancelled by a signal on the other side.
     fn withdraw<R: Recorder>(&mut self, bar: &Bar<'_>, word: usize, bits: u64, recorder: &mut R) {

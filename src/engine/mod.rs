@@ -18,7 +18,9 @@ mod open;
 mod orders;
 mod quiet;
 mod run;
+mod stretch;
 
 pub use crate::events as api;
 pub use account::{Account, TileFeed, Venue};
 pub use run::{RunOptions, run_account};
+pub use stretch::Scratch;

@@ -6,6 +6,7 @@
 //! ([`super::orders`]): a recorded run takes no other, and both give the same bits.
 
 use super::account::{Account, Bar, Venue, for_each_bit};
+use super::close::Acts;
 use crate::config::plan::{CheckInvariants, EnginePlan, EntryBeyondStop, Sequencing};
 use crate::events::{
     AttachedLevels, Fill, FillFlags, FillReason, Liquidity, NO_TAG, OrderIntent, OrderKind, Recorder, Side,
@@ -13,7 +14,8 @@ use crate::events::{
 };
 use crate::execution::orders::{PendingOrder, Role};
 use crate::execution::pricing::rounded_price;
-use crate::portfolio::Lane;
+use crate::execution::rules::SymbolRules;
+use crate::portfolio::{Booked, Lane};
 use crate::risk::{Balances, sizing_equity_usdt};
 
 /// Orders of the last close, by lane.
@@ -56,11 +58,59 @@ impl Planned {
     }
 }
 
+/// A market order that was booked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settled {
+    pub(super) side: Side,
+    pub(super) qty: f64,
+    pub(super) price_px: f64,
+    pub(super) fee_usdt: f64,
+    pub(super) booked: Booked,
+}
+
 impl NextOpen {
     pub(super) fn new(words: usize, lanes: usize) -> Self {
         let none = vec![0; words];
         let planned = vec![Planned::new(0, Side::Buy); lanes];
         Self { exit: none.clone(), entry: none, planned, any: false, filled: 0 }
+    }
+    /// The orders of a mask word: exits, and entries to either side.
+    pub(super) fn waiting(&self, word: usize) -> Acts {
+        let mut waiting = Acts { exit: self.exit[word], ..Acts::default() };
+        for_each_bit(self.entry[word], |bit| {
+            let lane = Lane::of_bit(word, bit);
+            let side = match self.planned[lane.symbol].side {
+                Side::Buy => &mut waiting.enter_long,
+                Side::Sell => &mut waiting.enter_short,
+            };
+            *side |= lane.bit;
+        });
+        waiting
+    }
+    /// Forgets the orders of all words: they are filled.
+    pub(super) fn clear(&mut self) {
+        self.exit.fill(0);
+        self.entry.fill(0);
+        self.any = false;
+    }
+    /// Puts in an order that carries no levels.
+    pub(super) fn put(&mut self, lane: Lane, side: Side, order_id: u32, opening: Option<(f64, f64)>) {
+        let mut planned = Planned::new(order_id, side);
+        if let Some(opening) = opening {
+            (planned.opening_steps, planned.opening_qty) = opening;
+        }
+        let mask = if opening.is_some() { &mut self.entry } else { &mut self.exit };
+        mask[lane.word] |= lane.bit;
+        self.planned[lane.symbol] = planned;
+        self.any = true;
+    }
+    /// The id of the order of a lane.
+    pub(super) fn order_id(&self, symbol: usize) -> u32 {
+        self.planned[symbol].order_id
+    }
+    /// Counts orders that were filled from here.
+    pub(super) fn count_filled(&mut self, orders: usize) {
+        self.filled += orders;
     }
     /// Orders filled since this was asked last.
     pub(super) fn take_filled(&mut self) -> usize {
@@ -291,39 +341,70 @@ impl Account {
     fn fill_planned<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, recorder: &mut R) {
         let planned = self.next_open.planned[lane.symbol];
         let side = planned.side;
-        let s = side.sign();
         let rules = &bar.venue.rules[lane.symbol];
         let base_px = bar.px(bar.tile.open, lane.symbol);
-        let closing = self.steps_against(lane, side);
         let opens = planned.opening_steps > 0.0 && rules.meets_min_notional(planned.opening_qty, base_px);
-        let (opening, opening_qty) =
-            if opens { (planned.opening_steps, planned.opening_qty) } else { (0.0, 0.0) };
-        let steps = closing + opening;
-        if steps == 0.0 {
+        let opening = if opens { (planned.opening_steps, planned.opening_qty) } else { (0.0, 0.0) };
+        if self.steps_against(lane, side) + opening.0 == 0.0 {
             return;
         }
-        let qty = rules.step.value(steps);
-        let price = match bar.quotes {
+        let price_px = match bar.quotes {
             Some(quotes) => quotes.price_px(side, bar.row * bar.tile.lanes + lane.symbol),
             None => {
                 let slipped = base_px * self.fixed_slippage.factor[usize::from(side == Side::Buy)];
                 rounded_price(rules, side, slipped, self.plan.execution.round_to_tick, None)
             }
         };
-        let fee_usdt = qty * price * self.plan.taker_fee_frac;
-        // What stood against it is gone, so that all of the position is what was opened; flat is +0.
-        let qty_after = s * opening_qty + 0.0;
-        let booked = self.book.book_fill(lane, s * steps, s * qty, qty_after, price, fee_usdt);
+        let settled = self.book_market(rules, lane, side, opening, price_px);
         self.levels.clear(lane);
         self.began_bar[lane.symbol] = bar.bar as u32;
         self.next_open.filled += 1;
-        recorder.fill(&Fill {
-            bar: bar.bar as u32,
+        let (order_id, tag) = (planned.order_id, planned.tag);
+        recorder.fill(&self.market_fill(bar.bar, lane, order_id, tag, opens, base_px, settled));
+        if opens && !(planned.stop_loss_px.is_nan() && planned.take_profit_px.is_nan()) {
+            self.attach_planned(bar, lane, &planned);
+        }
+    }
+    /// Books a market order of the open: closes what stands against it, and opens so many steps and units on top.
+    #[inline(always)]
+    pub(super) fn book_market(
+        &mut self,
+        rules: &SymbolRules,
+        lane: Lane,
+        side: Side,
+        (opening_steps, opening_qty): (f64, f64),
+        price_px: f64,
+    ) -> Settled {
+        let s = side.sign();
+        let steps = self.steps_against(lane, side) + opening_steps;
+        let qty = rules.step.value(steps);
+        let fee_usdt = qty * price_px * self.plan.taker_fee_frac;
+        // What stood against it is gone, so that all of the position is what was opened; flat is +0.
+        let qty_after = s * opening_qty + 0.0;
+        let booked = self.book.book_fill(lane, s * steps, s * qty, qty_after, price_px, fee_usdt);
+        Settled { side, qty, price_px, fee_usdt, booked }
+    }
+    /// What a recorder is told of it.
+    #[expect(clippy::too_many_arguments, reason = "what a fill says beside its money")]
+    #[inline(always)]
+    pub(super) fn market_fill(
+        &self,
+        bar: usize,
+        lane: Lane,
+        order_id: u32,
+        tag: u32,
+        opens: bool,
+        base_px: f64,
+        settled: Settled,
+    ) -> Fill {
+        let Settled { side, qty, price_px, fee_usdt, booked } = settled;
+        Fill {
+            bar: bar as u32,
             symbol: lane.symbol as u32,
-            order_id: planned.order_id,
+            order_id,
             side,
             qty,
-            price,
+            price: price_px,
             base_px,
             trigger_px: f64::NAN,
             liquidity: Liquidity::Taker,
@@ -338,10 +419,7 @@ impl Account {
             position_after: booked.position_after,
             avg_entry_before: booked.avg_entry_before,
             avg_entry_after: booked.avg_entry_after,
-            tag: planned.tag,
-        });
-        if opens && !(planned.stop_loss_px.is_nan() && planned.take_profit_px.is_nan()) {
-            self.attach_planned(bar, lane, &planned);
+            tag,
         }
     }
     fn attach_planned(&mut self, bar: &Bar<'_>, lane: Lane, planned: &Planned) {

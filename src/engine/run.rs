@@ -3,8 +3,10 @@
 use std::ops::Range;
 
 use super::account::{Account, TileFeed, Venue};
+use super::stretch::Scratch;
 use crate::config::plan::EnginePlan;
 use crate::events::Recorder;
+use crate::execution::quotes::QuoteSets;
 use crate::execution::volatility::VolatilitySets;
 use crate::execution::volume::TrailingVolume;
 use crate::liquidity::RegimeSets;
@@ -16,6 +18,9 @@ use crate::signals::SignalSource;
 pub struct RunOptions<'a> {
     /// Bars per tile.
     pub tile_bars: usize,
+    /// Makes the prices and sizes of market orders for all bars at once, as sweeps do: of use to a run that records no
+    /// orders and trades at almost every bar.
+    pub quotes: bool,
     /// Called after every tile with the bars done; `false` stops the run.
     pub on_tile: &'a mut dyn FnMut(usize) -> bool,
 }
@@ -38,10 +43,13 @@ pub fn run_account<R: Recorder>(
     let venue = Venue::new(market, run.clone());
     let mut account = Account::new(&venue, plan);
     let mut buffer = TileBuffer::default();
+    let mut scratch = Scratch::default();
     let mut volume = TrailingVolume::default();
     let mut volatility = VolatilitySets::new([Account::volatility_window(plan)]);
     let mut stress_rows = MarketStress::default();
     let mut regimes = RegimeSets::new([plan.regimes()], market);
+    let quoted = options.quotes && Account::takes_quotes(plan);
+    let mut quotes = QuoteSets::new([quoted.then_some(plan)], market);
     let mut bar = 0;
     while bar < run.end {
         let rows = options.tile_bars.max(1).min(run.end - bar);
@@ -51,16 +59,17 @@ pub fn run_account<R: Recorder>(
         let stress = Account::needs_stress(plan).then(|| stress_rows.load(market, &tile));
         regimes.step(market, &tile);
         signals.step(market, &tile);
+        quotes.load(&tile, quoted);
         let feed = TileFeed {
             tile: &tile,
             trailing_volume: trailing,
             volatility: volatility.of(0),
             stress,
             regimes: regimes.of(0),
-            quotes: None,
+            quotes: quotes.of(0),
             signals: signals.trial(0),
         };
-        account.step_tile(&venue, &feed, recorder);
+        account.step_tile(&venue, &feed, &mut scratch, recorder);
         bar += rows;
         if !(options.on_tile)(bar) {
             return Err(crate::Error::Interrupted);

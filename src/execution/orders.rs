@@ -214,6 +214,14 @@ impl OrderQueue {
         self.next_id += 1;
         self.next_id - 1
     }
+    /// The id that comes next.
+    pub fn next_id(&self) -> u32 {
+        self.next_id
+    }
+    /// Takes so many ids at once.
+    pub fn skip_ids(&mut self, ids: u32) {
+        self.next_id += ids;
+    }
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {

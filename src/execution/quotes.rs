@@ -5,9 +5,10 @@
 //! ([`pricing`](super::pricing), [`rules`](super::rules)), with the same bits.
 
 use barloom_kernels::buffer::AlignedBuffer;
-use barloom_kernels::grid::{market_prices, order_sizes};
+use barloom_kernels::grid::{OrderBounds, market_prices, order_sizes, orders_within};
 
 use super::pricing::FixedSlippage;
+use super::rules::SymbolRules;
 use crate::config::plan::{EnginePlan, Sizing};
 use crate::events::Side;
 use crate::market::{Market, StepGrid, Tile};
@@ -26,8 +27,13 @@ pub struct Quotes {
     terms: Terms,
     /// Prices of sells and of buys at the open, USDT.
     prices: [AlignedBuffer; 2],
-    /// Sizes decided at the close, in steps and in base units.
+    /// Sizes decided at the close, in steps and in base units; above the tile's rows the last one of the tile before.
     sizes: [AlignedBuffer; 2],
+    /// Bits `[row][word]` of the symbols that such an order may open at the close, as far as the bar tells.
+    opens: Vec<u64>,
+    /// Bits of those in which one decided at the close before fills whole at this open.
+    fills: Vec<u64>,
+    lanes: usize,
 }
 
 impl Quotes {
@@ -39,7 +45,36 @@ impl Quotes {
     /// Steps and quantity of an order decided at the close; `None` where each has its own notional.
     #[inline]
     pub fn size(&self, at: usize) -> Option<(f64, f64)> {
-        self.terms.notional_usdt.map(|_| (self.sizes[0][at], self.sizes[1][at]))
+        self.terms.notional_usdt.map(|_| self.size_before(at + self.lanes))
+    }
+    /// The same of one decided at the close before; there is one where [`Quotes::masks`] say so.
+    #[inline]
+    pub fn size_before(&self, at: usize) -> (f64, f64) {
+        (self.sizes[0][at], self.sizes[1][at])
+    }
+    /// Masks `[row][word]`: where an order of the quoted size may be decided, and where one decided at the close before
+    /// fills whole. `None` where each order has its own notional. A bit that is not set only means: look at it.
+    #[inline]
+    pub fn masks(&self) -> Option<(&[u64], &[u64])> {
+        self.terms.notional_usdt.map(|_| (&self.opens[..], &self.fills[..]))
+    }
+}
+
+/// The bounds of all lanes, in the form kernels take; nothing fits the padding.
+#[derive(Debug)]
+struct LaneBounds([Vec<f64>; 3]);
+
+impl LaneBounds {
+    fn new(market: &Market) -> Self {
+        let of_lane = |lane: usize| match market.symbols.get(lane) {
+            Some(symbol) => SymbolRules::new(&symbol.contract).market_bounds(),
+            None => [f64::INFINITY; 3],
+        };
+        Self([0, 1, 2].map(|bound| (0..market.lanes()).map(|lane| of_lane(lane)[bound]).collect()))
+    }
+    fn columns(&self) -> OrderBounds<'_> {
+        let [min_qty, max_qty, min_notional] = &self.0;
+        OrderBounds { min_qty, max_qty, min_notional }
     }
 }
 
@@ -68,7 +103,10 @@ pub struct QuoteSets {
     ticks: LaneGrids,
     steps: LaneGrids,
     no_ticks: Vec<f64>,
+    bounds: LaneBounds,
     are_made: bool,
+    /// The bar after the last one that has sizes.
+    next_bar: usize,
 }
 
 /// A quote costs about a fifth of what pricing and sizing one order does.
@@ -91,7 +129,8 @@ impl QuoteSets {
                 let known = sets.iter().position(|set| set.terms == terms);
                 Some(known.unwrap_or_else(|| {
                     let [prices, sizes] = [(); 2].map(|()| [(); 2].map(|()| AlignedBuffer::default()));
-                    sets.push(Quotes { terms, prices, sizes });
+                    let (opens, fills) = (Vec::new(), Vec::new());
+                    sets.push(Quotes { terms, prices, sizes, opens, fills, lanes: market.lanes() });
                     sets.len() - 1
                 }))
             })
@@ -99,16 +138,23 @@ impl QuoteSets {
         let contract = |symbol: usize| &market.symbols[symbol].contract;
         let ticks = LaneGrids::new(market, |symbol| contract(symbol).tick);
         let steps = LaneGrids::new(market, |symbol| Some(contract(symbol).step));
-        Self { sets, set_of, ticks, steps, no_ticks: vec![0.0; market.lanes()], are_made: false }
+        let (bounds, no_ticks) = (LaneBounds::new(market), vec![0.0; market.lanes()]);
+        Self { sets, set_of, ticks, steps, no_ticks, bounds, are_made: false, next_bar: usize::MAX }
     }
-    /// Makes the quotes of a tile if that is worth it, going by the orders of the tile before.
-    pub fn load(&mut self, tile: &Tile<'_>, orders_before: usize) {
-        self.are_made = orders_before * QUOTES_PER_ORDER > tile.rows * tile.symbols * self.sets.len();
-        if !self.are_made {
+    /// Whether quotes are worth their making, going by the orders of the tile before.
+    pub fn are_worth_it(&self, tile: &Tile<'_>, orders_before: usize) -> bool {
+        orders_before * QUOTES_PER_ORDER > tile.rows * tile.symbols * self.sets.len()
+    }
+    /// Makes the quotes of a tile, or none.
+    pub fn load(&mut self, tile: &Tile<'_>, wanted: bool) {
+        self.are_made = wanted;
+        if !wanted {
             return;
         }
-        let (lanes, len) = (tile.lanes, tile.rows * tile.lanes);
-        for Quotes { terms, prices, sizes } in &mut self.sets {
+        let (lanes, words, len) = (tile.lanes, tile.words, tile.rows * tile.lanes);
+        let follows = tile.bar0 == self.next_bar;
+        self.next_bar = tile.bar0 + tile.rows;
+        for Quotes { terms, prices, sizes, opens, fills, .. } in &mut self.sets {
             for (side, out) in prices.iter_mut().enumerate() {
                 out.resize(len);
                 let size = if terms.rounds { &self.ticks.size } else { &self.no_ticks };
@@ -116,11 +162,27 @@ impl QuoteSets {
                 market_prices(&tile.open[..len], factor, side == 1, lanes, inverse, size, out);
             }
             if let Some(notional) = terms.notional_usdt {
+                for size in sizes.iter_mut() {
+                    let last = size.len().saturating_sub(lanes);
+                    if follows {
+                        size.copy_within(last.., 0);
+                    }
+                    size.resize(lanes + len);
+                    if !follows {
+                        size[..lanes].fill(f64::NAN);
+                    }
+                }
                 let [steps, qty] = sizes;
-                steps.resize(len);
-                qty.resize(len);
                 let LaneGrids { inverse, size } = &self.steps;
-                order_sizes(&tile.close[..len], notional, lanes, inverse, size, steps, qty);
+                let (close, open) = (&tile.close[..len], &tile.open[..len]);
+                order_sizes(close, notional, lanes, inverse, size, &mut steps[lanes..], &mut qty[lanes..]);
+                opens.resize(tile.rows * words, 0);
+                fills.resize(tile.rows * words, 0);
+                orders_within(&qty[lanes..], close, &self.bounds.columns(), words, opens);
+                orders_within(&qty[..len], open, &self.bounds.columns(), words, fills);
+                for (fills, tradable) in fills.iter_mut().zip(tile.tradable) {
+                    *fills &= tradable;
+                }
             }
         }
     }
@@ -188,7 +250,7 @@ mod tests {
             let mut buffer = TileBuffer::default();
             let tile = buffer.load(&market, 0, market.grid.bars, false);
             let mut sets = QuoteSets::new([Some(&plan)], &market);
-            sets.load(&tile, usize::MAX / QUOTES_PER_ORDER);
+            sets.load(&tile, true);
             let quotes = sets.of(0).expect("made");
             let fixed = FixedSlippage::of(&plan.slippage);
             for at in 0..tile.rows * tile.lanes {

@@ -43,6 +43,10 @@ impl SymbolRules {
             OrderKind::Limit | OrderKind::StopLimit => self.max_limit_qty,
         }
     }
+    /// Smallest and largest quantity and smallest notional of an opening market order.
+    pub fn market_bounds(&self) -> [f64; 3] {
+        [self.min_qty, self.max_market_qty, self.min_notional_usdt]
+    }
     /// Steps of a slice of an order that is split; infinite where the type has no largest quantity, or one below a step,
     /// which nothing can be split by.
     pub fn slice_steps(&self, kind: OrderKind) -> f64 {

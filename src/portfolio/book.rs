@@ -85,6 +85,20 @@ impl Book {
             turnover_scale: initial_capital_usdt,
         }
     }
+    /// Becomes equal to a book over the same symbols, in the memory it has.
+    ///
+    /// # Panics
+    /// When the other book has another number of lanes.
+    pub fn copy_from(&mut self, other: &Self) {
+        let Self { qty, avg_entry_px, steps, held_long, held_short, .. } = self;
+        qty.copy_from_slice(&other.qty);
+        avg_entry_px.copy_from_slice(&other.avg_entry_px);
+        steps.copy_from_slice(&other.steps);
+        held_long.copy_from_slice(&other.held_long);
+        held_short.copy_from_slice(&other.held_short);
+        (self.wallet, self.cash) = (other.wallet, other.cash);
+        (self.open_positions, self.turnover_scale) = (other.open_positions, other.turnover_scale);
+    }
     /// Symbols with a position.
     #[inline]
     pub fn open_positions(&self) -> u32 {

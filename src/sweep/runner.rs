@@ -16,7 +16,7 @@ use super::points::Points;
 use super::source::Source;
 use crate::config::Spec;
 use crate::config::plan::EnginePlan;
-use crate::engine::{Account, TileFeed, Venue};
+use crate::engine::{Account, Scratch, TileFeed, Venue};
 use crate::error::{BadInput, Error, Result};
 use crate::execution::quotes::QuoteSets;
 use crate::execution::volatility::VolatilitySets;
@@ -451,6 +451,7 @@ fn run_accounts(
         .collect();
     let needs_volume = plans.iter().any(|plan| Account::needs_trailing_volume(plan));
     let mut buffer = TileBuffer::default();
+    let mut scratch = Scratch::default();
     let mut volume = TrailingVolume::default();
     let mut volatility = VolatilitySets::new(plans.iter().map(|plan| Account::volatility_window(plan)));
     let needs_stress = plans.iter().any(|plan| Account::needs_stress(plan));
@@ -468,7 +469,8 @@ fn run_accounts(
         let stress = needs_stress.then(|| stress_rows.load(job.market, &tile));
         regimes.step(job.market, &tile);
         signals.step(job.market, &tile);
-        quotes.load(&tile, std::mem::take(&mut orders_filled));
+        let wanted = quotes.are_worth_it(&tile, std::mem::take(&mut orders_filled));
+        quotes.load(&tile, wanted);
         for (trial, (account, outcome)) in accounts.iter_mut().enumerate() {
             let Ok(stats) = outcome else { continue };
             let feed = TileFeed {
@@ -480,7 +482,7 @@ fn run_accounts(
                 quotes: quotes.of(trial),
                 signals: signals.trial(trial),
             };
-            let step = || account.step_tile(venue, &feed, stats);
+            let step = || account.step_tile(venue, &feed, &mut scratch, stats);
             // A broken invariant is a defect of the engine: it ends its own trial, loudly, and no other.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(step)) {
                 *outcome = Err(panic_text(&*panic));

@@ -105,7 +105,7 @@ impl SignalSource for Script<'_> {
 pub(crate) fn run_orders(market: &Market, plan: &EnginePlan, intents: &[OrderIntent]) -> RefResult {
     let mut source = Script { intents, bars: 0..0 };
     let mut notes = Notes::default();
-    let options = RunOptions { tile_bars: 3, on_tile: &mut |_| true };
+    let options = RunOptions { tile_bars: 3, quotes: false, on_tile: &mut |_| true };
     run_account(market, 0..market.grid.bars, plan, &mut source, &mut notes, options)
         .expect("nobody interrupts it");
     notes.0
@@ -121,6 +121,7 @@ struct Masks<'a> {
     levels: Levels<'a>,
     intents: &'a [OrderIntent],
     never_trails: bool,
+    has_levels: bool,
 }
 
 struct Levels<'a>(&'a RefSignals);
@@ -153,6 +154,11 @@ impl<'a> Masks<'a> {
             levels: Levels(&case.signals),
             intents: &case.intents,
             never_trails: !trails(case),
+            has_levels: !case
+                .signals
+                .iter()
+                .flatten()
+                .all(|s| [s.long_levels, s.short_levels].iter().all(is_none)),
         }
     }
     fn rows(&self, bars: Range<usize>) -> SignalTile<'_> {
@@ -169,7 +175,7 @@ impl<'a> Masks<'a> {
             long_exit: Some(&self.long_exit[rows.clone()]),
             short_entry: Some(&self.short_entry[rows.clone()]),
             short_exit: Some(&self.short_exit[rows]),
-            values: Some(&self.levels),
+            values: self.has_levels.then_some(&self.levels as &dyn PointValues),
             intents,
             never_trails: self.never_trails,
         }
@@ -185,6 +191,16 @@ fn trails(case: &RandomCase) -> bool {
     let mut signals = case.signals.iter().flatten();
     signals.any(|signal| of_signal(&signal.long_levels) || of_signal(&signal.short_levels))
         || case.intents.iter().any(|intent| !intent.attached.trail_px.is_nan())
+}
+
+/// Whether an entry carries nothing.
+fn is_none(levels: &AttachedLevels) -> bool {
+    match levels {
+        AttachedLevels::Rejected(_) => false,
+        AttachedLevels::Prices(levels) => {
+            [levels.stop_loss_px, levels.take_profit_px, levels.trail_px].iter().all(|px| px.is_nan())
+        }
+    }
 }
 
 /// The masks as the engine's signal source: it remembers which bars were stepped last.
@@ -207,14 +223,23 @@ pub(crate) fn run_case<R: Recorder>(case: &RandomCase, tile_rows: usize, recorde
     run_case_to_the_end(case, tile_rows, recorder).0
 }
 
+/// The same as a sweep would, with the account it ends with.
+pub(crate) fn sweep_case<R: Recorder>(case: &RandomCase, tile_rows: usize, recorder: R) -> (R, Account) {
+    run_with(case, tile_rows, true, recorder)
+}
+
 /// The same, with the account it ends with.
 pub(crate) fn run_case_to_the_end<R: Recorder>(
     case: &RandomCase,
     tile_rows: usize,
-    mut recorder: R,
+    recorder: R,
 ) -> (R, Account) {
+    run_with(case, tile_rows, false, recorder)
+}
+
+fn run_with<R: Recorder>(case: &RandomCase, tile_rows: usize, quotes: bool, mut recorder: R) -> (R, Account) {
     let mut source = Source { masks: Masks::of(case), current: None };
-    let options = RunOptions { tile_bars: tile_rows, on_tile: &mut |_| true };
+    let options = RunOptions { tile_bars: tile_rows, quotes, on_tile: &mut |_| true };
     let account =
         run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut recorder, options)
             .expect("not interrupted");

@@ -1,0 +1,330 @@
+//! Stretches of bars in which nothing can happen but fills of level signals: first where they are, in mask words alone,
+//! then what they come to, one after the other, then the marks of all bars.
+//!
+//! The slow twin is [`Account::plain_bar`], bar by bar, which takes over wherever a bar has more in it. Three loops that
+//! do one thing each are several times as fast as one that does all: no sum of a bar waits for the fill before it, and
+//! nothing depends on how many fills a bar has.
+
+use std::ops::Range;
+
+use barloom_kernels::account::{RowChanges, mark_changing_rows};
+use barloom_kernels::buffer::AlignedBuffer;
+
+use super::account::{Account, TileFeed, Venue, for_each_bit};
+use super::close::{Acts, Held};
+use super::next_open::Settled;
+use crate::events::{NO_TAG, Recorder, Side, SignalTile};
+use crate::execution::quotes::Quotes;
+use crate::market::Tile;
+use crate::portfolio::{Book, Lane};
+use crate::risk::{Balances, sizing_equity_usdt};
+
+/// Buffers of a worker: its accounts use them in turn, and none finds anything in them.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Per word: what is held and what was decided, before and after the bar in hand.
+    words: [Vec<Word>; 2],
+    /// `[row][word]`: the orders that fill in a row.
+    filled: Vec<u64>,
+    /// Positions at the end of each row.
+    positions: Vec<u32>,
+    events: Vec<Event>,
+    /// Events up to the end of each row.
+    ends: Vec<u32>,
+    settled: Vec<Settled>,
+    changed: Changed,
+    /// The account before, for a stretch that turns out too long.
+    book: Option<Book>,
+    /// Positions as the marks see them.
+    qty: AlignedBuffer,
+    entry: AlignedBuffer,
+}
+
+/// Symbols of one mask word: what is held, and the orders of the close before.
+#[derive(Debug, Clone, Copy, Default)]
+struct Word {
+    held: Held,
+    waiting: Acts,
+}
+
+/// A fill to be.
+#[derive(Debug, Clone, Copy, Default)]
+struct Event {
+    row: u32,
+    symbol: u32,
+    buys: bool,
+    opens: bool,
+}
+
+/// What the fills leave behind, by event.
+#[derive(Debug, Default)]
+struct Changed {
+    lane: Vec<u32>,
+    qty: Vec<f64>,
+    entry: Vec<f64>,
+    /// The wallet before the first event, and after each.
+    wallet: Vec<f64>,
+}
+
+impl Changed {
+    fn clear(&mut self, room: usize) {
+        self.lane.clear();
+        self.lane.reserve(room);
+        for column in [&mut self.qty, &mut self.entry, &mut self.wallet] {
+            column.clear();
+            column.reserve(room + 1);
+        }
+    }
+}
+
+/// Events written at once, whether or not there are so many: a branch on their number is never foreseen.
+const AT_ONCE: usize = 4;
+
+/// Adds an event for each bit of a mask word at `len`; gives back the new length.
+#[inline(always)]
+fn add_events(
+    events: &mut [Event],
+    mut len: usize,
+    word: usize,
+    mut bits: u64,
+    like: Event,
+    buys: u64,
+) -> usize {
+    loop {
+        let slots = &mut events[len..len + AT_ONCE];
+        for slot in slots {
+            let bit = bits.trailing_zeros() & 63;
+            *slot = Event { symbol: word as u32 * 64 + bit, buys: buys >> bit & 1 != 0, ..like };
+            len += usize::from(bits != 0);
+            bits &= bits.wrapping_sub(1);
+        }
+        if bits == 0 {
+            return len;
+        }
+    }
+}
+
+impl Scratch {
+    /// Finds the fills of rows, from what waits for the first of them on; the row that is more than fills, or the end.
+    fn find_fills(
+        &mut self,
+        account: &Account,
+        tile: &Tile<'_>,
+        signals: &SignalTile<'_>,
+        (opens, fills): (&[u64], &[u64]),
+        rows: Range<usize>,
+    ) -> usize {
+        let words = account.book.words();
+        self.words.iter_mut().for_each(|state| state.resize(words, Word::default()));
+        let [now, next] = &mut self.words;
+        for (word, now) in now.iter_mut().enumerate() {
+            let held = Held { long: account.book.held_long[word], short: account.book.held_short[word] };
+            *now = Word { held, waiting: account.next_open.waiting(word) };
+        }
+        self.filled.resize(tile.rows * words, 0);
+        self.positions.resize(tile.rows, 0);
+        self.ends.resize(tile.rows, 0);
+        self.events.resize(tile.rows * tile.lanes + AT_ONCE, Event::default());
+        let mut len = 0;
+        for row in rows.clone() {
+            let mut unusual = 0;
+            let mut positions = 0;
+            for (word, (now, next)) in now.iter().zip(next.iter_mut()).enumerate() {
+                let at = row * words + word;
+                let Word { held, waiting: Acts { exit, enter_long, enter_short, .. } } = *now;
+                let entries = enter_long | enter_short;
+                unusual |= (exit & !tile.tradable[at]) | (entries & !fills[at]);
+                let held = Held {
+                    long: (held.long & !(exit | enter_short)) | enter_long,
+                    short: (held.short & !(exit | enter_long)) | enter_short,
+                };
+                let waiting = Acts::of(signals, at, held, Acts::default());
+                unusual |= (waiting.enter_long | waiting.enter_short) & !opens[at];
+                positions += (held.long | held.short).count_ones();
+                *next = Word { held, waiting };
+            }
+            if unusual != 0 {
+                return row;
+            }
+            let like = Event { row: row as u32, ..Event::default() };
+            for (word, now) in now.iter().enumerate() {
+                if now.waiting.exit != 0 {
+                    len = add_events(&mut self.events, len, word, now.waiting.exit, like, now.held.short);
+                }
+            }
+            let like = Event { opens: true, ..like };
+            for (word, now) in now.iter().enumerate() {
+                let Acts { exit, enter_long, enter_short, .. } = now.waiting;
+                let entries = enter_long | enter_short;
+                self.filled[row * words + word] = exit | entries;
+                len = add_events(&mut self.events, len, word, entries, like, enter_long);
+            }
+            self.positions[row] = positions;
+            self.ends[row] = len as u32;
+            std::mem::swap(now, next);
+        }
+        rows.end
+    }
+    /// Number of events before a row that is not the first.
+    fn events_before(&self, row: usize) -> usize {
+        self.ends[row - 1] as usize
+    }
+}
+
+impl Account {
+    /// Books the fills of rows, one after the other.
+    fn settle_fills(
+        &mut self,
+        venue: &Venue<'_>,
+        tile: &Tile<'_>,
+        quotes: &Quotes,
+        scratch: &mut Scratch,
+        rows: Range<usize>,
+    ) {
+        let events = &scratch.events[..scratch.events_before(rows.end)];
+        let (settled, changed) = (&mut scratch.settled, &mut scratch.changed);
+        settled.clear();
+        settled.reserve(tile.rows * tile.symbols);
+        changed.clear(tile.rows * tile.symbols);
+        changed.wallet.push(self.book.wallet.value());
+        for event in events {
+            let lane = Lane::of(event.symbol as usize);
+            let at = event.row as usize * tile.lanes + lane.symbol;
+            let side = if event.buys { Side::Buy } else { Side::Sell };
+            let opening = if event.opens { quotes.size_before(at) } else { (0.0, 0.0) };
+            let price_px = quotes.price_px(side, at);
+            let fill = self.book_market(&venue.rules[lane.symbol], lane, side, opening, price_px);
+            changed.lane.push(event.symbol);
+            changed.qty.push(fill.booked.position_after);
+            changed.entry.push(fill.booked.avg_entry_after);
+            changed.wallet.push(self.book.wallet.value());
+            settled.push(fill);
+        }
+    }
+    /// Marks the closes of rows into the mark buffers from `at` on.
+    fn mark_fills(&mut self, tile: &Tile<'_>, scratch: &mut Scratch, rows: Range<usize>, at: usize) {
+        let Scratch { qty, entry, changed, ends, positions, book, .. } = scratch;
+        let before = book.as_ref().expect("copied at the start of a stretch");
+        qty.resize(tile.lanes);
+        entry.resize(tile.lanes);
+        qty.copy_from_slice(&before.qty);
+        entry.copy_from_slice(&before.avg_entry_px);
+        let ends = &ends[rows.clone()];
+        let changes = RowChanges { ends, lane: &changed.lane, qty: &changed.qty, entry: &changed.entry };
+        let at = at..at + rows.len();
+        let marks = &mut self.marks;
+        let (unrealized, gross, net) =
+            (&mut marks.unrealized[at.clone()], &mut marks.gross[at.clone()], &mut marks.net[at.clone()]);
+        let panel = &tile.mark[rows.start * tile.lanes..rows.end * tile.lanes];
+        mark_changing_rows(qty, entry, panel, &changes, unrealized, gross, net);
+        let out = marks.equity[at.clone()].iter_mut().zip(&mut marks.wallet[at.clone()]);
+        for ((&end, unrealized), (equity, wallet)) in ends.iter().zip(unrealized).zip(out) {
+            *wallet = changed.wallet[end as usize];
+            *equity = *wallet + *unrealized;
+        }
+        marks.positions[at].copy_from_slice(&positions[rows]);
+    }
+    /// Tells a recorder of the fills of rows.
+    fn tell_fills<R: Recorder>(
+        &mut self,
+        tile: &Tile<'_>,
+        scratch: &Scratch,
+        rows: Range<usize>,
+        first_id: u32,
+        recorder: &mut R,
+    ) {
+        let words = self.book.words();
+        let carried = scratch.ends[rows.start];
+        let events = &scratch.events[..scratch.events_before(rows.end)];
+        for (event, &fill) in events.iter().zip(&scratch.settled) {
+            let (row, lane) = (event.row as usize, Lane::of(event.symbol as usize));
+            // Orders are numbered by symbol at the close that decides them. Nobody but a test ever asks.
+            let order_id = if row == rows.start {
+                self.next_open.order_id(lane.symbol)
+            } else {
+                let decided = &scratch.filled[row * words..(row + 1) * words];
+                let lower = decided[..lane.word].iter().map(|bits| bits.count_ones()).sum::<u32>();
+                let rank = lower + (decided[lane.word] & (lane.bit - 1)).count_ones();
+                first_id + (scratch.ends[row - 1] - carried) + rank
+            };
+            let base_px = tile.open[row * tile.lanes + lane.symbol];
+            let bar = tile.bar0 + row;
+            self.began_bar[lane.symbol] = bar as u32;
+            recorder.fill(&self.market_fill(bar, lane, order_id, NO_TAG, event.opens, base_px, fill));
+        }
+    }
+    /// What the last close of a stretch decided waits for the open after it.
+    fn wait_for_next_open(&mut self, tile: &Tile<'_>, quotes: &Quotes, scratch: &Scratch, end: usize) {
+        for (word, state) in scratch.words[0].iter().enumerate() {
+            let Acts { exit, enter_long, enter_short, .. } = state.waiting;
+            for_each_bit(exit | enter_long | enter_short, |bit| {
+                let lane = Lane::of_bit(word, bit);
+                let buys = (enter_long | (exit & state.held.short)) & lane.bit != 0;
+                let side = if buys { Side::Buy } else { Side::Sell };
+                let opens = exit & lane.bit == 0;
+                let opening = opens.then(|| quotes.size_before(end * tile.lanes + lane.symbol));
+                let order_id = self.orders.take_id();
+                self.next_open.put(lane, side, order_id, opening);
+            });
+        }
+    }
+    /// Steps through as many of these bars as have nothing in them but fills of level signals; gives back the first that
+    /// has more. `bars` end before the next bar in which anything is due; `first` is the first bar of the marks.
+    pub(super) fn stretch<R: Recorder>(
+        &mut self,
+        venue: &Venue<'_>,
+        feed: &TileFeed<'_>,
+        scratch: &mut Scratch,
+        bars: Range<usize>,
+        first: usize,
+        recorder: &mut R,
+    ) -> usize {
+        let TileFeed { tile, quotes, signals, .. } = feed;
+        let Some((quotes, masks)) = quotes.and_then(|quotes| Some((quotes, quotes.masks()?))) else {
+            return bars.start;
+        };
+        let windows = self.plan.funding.enabled && self.plan.funding.window_ms.is_some();
+        let last = Balances { equity_usdt: self.last_equity_usdt, wallet_usdt: self.book.wallet.value() };
+        let sizes = sizing_equity_usdt(&self.plan, last) > 0.0;
+        if bars.is_empty() || signals.values.is_some() || self.levels.any() || windows || !sizes {
+            return bars.start;
+        }
+        let start = bars.start - tile.bar0;
+        let mut end = bars.end - tile.bar0;
+        loop {
+            end = scratch.find_fills(self, tile, signals, masks, start..end);
+            if end == start {
+                return bars.start;
+            }
+            scratch.book.get_or_insert_with(|| self.book.clone()).copy_from(&self.book);
+            self.settle_fills(venue, tile, quotes, scratch, start..end);
+            let at = bars.start - first;
+            self.mark_fills(tile, scratch, start..end, at);
+            // Where equity is gone nothing opens any more: the bar that finds out decides for itself.
+            let sizes = |row: &usize| {
+                let at = row - start + at;
+                let (equity_usdt, wallet_usdt) = (self.marks.equity[at], self.marks.wallet[at]);
+                sizing_equity_usdt(&self.plan, Balances { equity_usdt, wallet_usdt }) > 0.0
+            };
+            match (start..end).find(|row| !sizes(row)) {
+                None => break,
+                Some(row) => {
+                    self.book.copy_from(scratch.book.as_ref().expect("copied above"));
+                    end = row;
+                }
+            }
+        }
+        let (first_id, words) = (self.orders.next_id(), self.book.words());
+        self.tell_fills(tile, scratch, start..end, first_id, recorder);
+        let filled = scratch.events_before(end);
+        let before = (0..words).map(|word| scratch.filled[start * words + word].count_ones()).sum::<u32>();
+        self.orders.skip_ids(filled as u32 - before);
+        self.next_open.count_filled(filled);
+        self.next_open.clear();
+        self.wait_for_next_open(tile, quotes, scratch, end);
+        let at = end - start + bars.start - first - 1;
+        (self.last_equity_usdt, self.last_gross_usdt) = (self.marks.equity[at], self.marks.gross[at]);
+        self.traded_usdt = 0.0;
+        tile.bar0 + end
+    }
+}
