@@ -68,6 +68,12 @@ pub(super) struct Settled {
     pub(super) booked: Booked,
 }
 
+impl Settled {
+    /// No order: what a buffer holds before its first one.
+    pub(super) const NONE: Self =
+        Self { side: Side::Buy, qty: 0.0, price_px: 0.0, fee_usdt: 0.0, booked: Booked::NONE };
+}
+
 impl NextOpen {
     pub(super) fn new(words: usize, lanes: usize) -> Self {
         let none = vec![0; words];

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use barloom_kernels::account::{RowChanges, mark_changing_rows};
+use barloom_kernels::bits::count_bits;
 use barloom_kernels::buffer::AlignedBuffer;
 
 use super::account::{Account, TileFeed, Venue, for_each_bit};
@@ -26,8 +27,8 @@ pub struct Scratch {
     words: [Vec<Word>; 2],
     /// `[row][word]`: the orders that fill in a row.
     filled: Vec<u64>,
-    /// Positions at the end of each row.
-    positions: Vec<u32>,
+    /// `[row][word]`: positions at the end of a row.
+    held: Vec<u64>,
     events: Vec<Event>,
     /// Events up to the end of each row.
     ends: Vec<u32>,
@@ -47,13 +48,26 @@ struct Word {
     waiting: Acts,
 }
 
-/// A fill to be.
+/// A fill to be, in one number: row, symbol, whether it buys, whether it opens.
 #[derive(Debug, Clone, Copy, Default)]
-struct Event {
-    row: u32,
-    symbol: u32,
-    buys: bool,
-    opens: bool,
+struct Event(u64);
+
+impl Event {
+    const OPENS: u64 = 1;
+    const BUYS: u64 = 2;
+
+    fn row(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+    fn symbol(self) -> usize {
+        (self.0 as u32 >> 2) as usize
+    }
+    fn side(self) -> Side {
+        if self.0 & Self::BUYS != 0 { Side::Buy } else { Side::Sell }
+    }
+    fn opens(self) -> bool {
+        self.0 & Self::OPENS != 0
+    }
 }
 
 /// What the fills leave behind, by event.
@@ -67,12 +81,12 @@ struct Changed {
 }
 
 impl Changed {
-    fn clear(&mut self, room: usize) {
-        self.lane.clear();
-        self.lane.reserve(room);
-        for column in [&mut self.qty, &mut self.entry, &mut self.wallet] {
-            column.clear();
-            column.reserve(room + 1);
+    fn make_room(&mut self, events: usize) {
+        if self.lane.len() < events {
+            self.lane.resize(events, 0);
+            self.qty.resize(events, 0.0);
+            self.entry.resize(events, 0.0);
+            self.wallet.resize(events + 1, 0.0);
         }
     }
 }
@@ -80,24 +94,19 @@ impl Changed {
 /// Events written at once, whether or not there are so many: a branch on their number is never foreseen.
 const AT_ONCE: usize = 4;
 
-/// Adds an event for each bit of a mask word at `len`; gives back the new length.
+/// Adds an event for each bit of a mask word at `len`, like one of its symbol 0; gives back the new length.
 #[inline(always)]
-fn add_events(
-    events: &mut [Event],
-    mut len: usize,
-    word: usize,
-    mut bits: u64,
-    like: Event,
-    buys: u64,
-) -> usize {
+fn add_events(events: &mut [Event], mut len: usize, mut bits: u64, like: u64, buys: u64) -> usize {
     loop {
         let slots = &mut events[len..len + AT_ONCE];
+        let mut more = 0;
         for slot in slots {
-            let bit = bits.trailing_zeros() & 63;
-            *slot = Event { symbol: word as u32 * 64 + bit, buys: buys >> bit & 1 != 0, ..like };
-            len += usize::from(bits != 0);
+            let bit = u64::from(bits.trailing_zeros() & 63);
+            *slot = Event(like + (bit << 2) + ((buys >> bit & 1) << 1));
+            more += usize::from(bits != 0);
             bits &= bits.wrapping_sub(1);
         }
+        len += more;
         if bits == 0 {
             return len;
         }
@@ -122,13 +131,12 @@ impl Scratch {
             *now = Word { held, waiting: account.next_open.waiting(word) };
         }
         self.filled.resize(tile.rows * words, 0);
-        self.positions.resize(tile.rows, 0);
+        self.held.resize(tile.rows * words, 0);
         self.ends.resize(tile.rows, 0);
         self.events.resize(tile.rows * tile.lanes + AT_ONCE, Event::default());
         let mut len = 0;
         for row in rows.clone() {
             let mut unusual = 0;
-            let mut positions = 0;
             for (word, (now, next)) in now.iter().zip(next.iter_mut()).enumerate() {
                 let at = row * words + word;
                 let Word { held, waiting: Acts { exit, enter_long, enter_short, .. } } = *now;
@@ -140,26 +148,24 @@ impl Scratch {
                 };
                 let waiting = Acts::of(signals, at, held, Acts::default());
                 unusual |= (waiting.enter_long | waiting.enter_short) & !opens[at];
-                positions += (held.long | held.short).count_ones();
                 *next = Word { held, waiting };
             }
             if unusual != 0 {
                 return row;
             }
-            let like = Event { row: row as u32, ..Event::default() };
+            let like = |word: usize| ((row as u64) << 32) + ((word as u64) << 8);
             for (word, now) in now.iter().enumerate() {
                 if now.waiting.exit != 0 {
-                    len = add_events(&mut self.events, len, word, now.waiting.exit, like, now.held.short);
+                    len = add_events(&mut self.events, len, now.waiting.exit, like(word), now.held.short);
                 }
             }
-            let like = Event { opens: true, ..like };
-            for (word, now) in now.iter().enumerate() {
+            for (word, (now, next)) in now.iter().zip(next.iter()).enumerate() {
                 let Acts { exit, enter_long, enter_short, .. } = now.waiting;
                 let entries = enter_long | enter_short;
                 self.filled[row * words + word] = exit | entries;
-                len = add_events(&mut self.events, len, word, entries, like, enter_long);
+                self.held[row * words + word] = next.held.long | next.held.short;
+                len = add_events(&mut self.events, len, entries, like(word) | Event::OPENS, enter_long);
             }
-            self.positions[row] = positions;
             self.ends[row] = len as u32;
             std::mem::swap(now, next);
         }
@@ -181,36 +187,45 @@ impl Account {
         scratch: &mut Scratch,
         rows: Range<usize>,
     ) {
-        let events = &scratch.events[..scratch.events_before(rows.end)];
-        let (settled, changed) = (&mut scratch.settled, &mut scratch.changed);
-        settled.clear();
-        settled.reserve(tile.rows * tile.symbols);
-        changed.clear(tile.rows * tile.symbols);
-        changed.wallet.push(self.book.wallet.value());
-        for event in events {
-            let lane = Lane::of(event.symbol as usize);
-            let at = event.row as usize * tile.lanes + lane.symbol;
-            let side = if event.buys { Side::Buy } else { Side::Sell };
-            let opening = if event.opens { quotes.size_before(at) } else { (0.0, 0.0) };
+        let count = scratch.events_before(rows.end);
+        let room = tile.rows * tile.symbols;
+        if scratch.settled.len() < room {
+            scratch.settled.resize(room, Settled::NONE);
+        }
+        scratch.changed.make_room(room);
+        let Changed { lane: lanes, qty, entry, wallet } = &mut scratch.changed;
+        wallet[0] = self.book.wallet.value();
+        let after =
+            lanes[..count].iter_mut().zip(&mut qty[..count]).zip(&mut entry[..count]).zip(&mut wallet[1..]);
+        let events = scratch.events[..count].iter().zip(&mut scratch.settled[..count]);
+        for ((event, settled), (((lane_of, qty), entry), wallet)) in events.zip(after) {
+            let (lane, side) = (Lane::of(event.symbol()), event.side());
+            let at = event.row() * tile.lanes + lane.symbol;
+            let opening = if event.opens() { quotes.size_before(at) } else { (0.0, 0.0) };
             let price_px = quotes.price_px(side, at);
             let fill = self.book_market(&venue.rules[lane.symbol], lane, side, opening, price_px);
-            changed.lane.push(event.symbol);
-            changed.qty.push(fill.booked.position_after);
-            changed.entry.push(fill.booked.avg_entry_after);
-            changed.wallet.push(self.book.wallet.value());
-            settled.push(fill);
+            *lane_of = lane.symbol as u32;
+            (*qty, *entry) = (fill.booked.position_after, fill.booked.avg_entry_after);
+            *wallet = self.book.wallet.value();
+            *settled = fill;
         }
     }
     /// Marks the closes of rows into the mark buffers from `at` on.
     fn mark_fills(&mut self, tile: &Tile<'_>, scratch: &mut Scratch, rows: Range<usize>, at: usize) {
-        let Scratch { qty, entry, changed, ends, positions, book, .. } = scratch;
+        let Scratch { qty, entry, changed, ends, held, book, .. } = scratch;
         let before = book.as_ref().expect("copied at the start of a stretch");
         qty.resize(tile.lanes);
         entry.resize(tile.lanes);
         qty.copy_from_slice(&before.qty);
         entry.copy_from_slice(&before.avg_entry_px);
         let ends = &ends[rows.clone()];
-        let changes = RowChanges { ends, lane: &changed.lane, qty: &changed.qty, entry: &changed.entry };
+        let made = ends[ends.len() - 1] as usize;
+        let changes = RowChanges {
+            ends,
+            lane: &changed.lane[..made],
+            qty: &changed.qty[..made],
+            entry: &changed.entry[..made],
+        };
         let at = at..at + rows.len();
         let marks = &mut self.marks;
         let (unrealized, gross, net) =
@@ -222,7 +237,8 @@ impl Account {
             *wallet = changed.wallet[end as usize];
             *equity = *wallet + *unrealized;
         }
-        marks.positions[at].copy_from_slice(&positions[rows]);
+        let words = tile.words;
+        count_bits(&held[rows.start * words..rows.end * words], words, &mut marks.positions[at]);
     }
     /// Tells a recorder of the fills of rows.
     fn tell_fills<R: Recorder>(
@@ -237,7 +253,7 @@ impl Account {
         let carried = scratch.ends[rows.start];
         let events = &scratch.events[..scratch.events_before(rows.end)];
         for (event, &fill) in events.iter().zip(&scratch.settled) {
-            let (row, lane) = (event.row as usize, Lane::of(event.symbol as usize));
+            let (row, lane) = (event.row(), Lane::of(event.symbol()));
             // Orders are numbered by symbol at the close that decides them. Nobody but a test ever asks.
             let order_id = if row == rows.start {
                 self.next_open.order_id(lane.symbol)
@@ -250,7 +266,7 @@ impl Account {
             let base_px = tile.open[row * tile.lanes + lane.symbol];
             let bar = tile.bar0 + row;
             self.began_bar[lane.symbol] = bar as u32;
-            recorder.fill(&self.market_fill(bar, lane, order_id, NO_TAG, event.opens, base_px, fill));
+            recorder.fill(&self.market_fill(bar, lane, order_id, NO_TAG, event.opens(), base_px, fill));
         }
     }
     /// What the last close of a stretch decided waits for the open after it.

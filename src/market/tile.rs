@@ -4,6 +4,9 @@
 //! three bit masks are derived from them. Where every lane of the store is in use, the price columns are borrowed
 //! from the mapped file and only the derived ones are written.
 
+use barloom_kernels::buffer::AlignedBuffer;
+use barloom_kernels::elementwise::{gt_mask_const, valid_mask};
+
 use super::{LANE_CHUNK, Market};
 
 /// Bars per tile where nothing else is asked for: with the trials of a worker, their signals and quotes, what a tile needs
@@ -16,7 +19,7 @@ pub const TILE_BARS: usize = 128;
 #[derive(Debug, Clone, Default)]
 pub struct TileBuffer {
     copied: [Vec<f64>; 9],
-    mark: Vec<f64>,
+    mark: AlignedBuffer,
     carry: Vec<f64>,
     present: Vec<u64>,
     tradable: Vec<u64>,
@@ -127,25 +130,26 @@ impl TileBuffer {
                 column(0).unwrap().iter().step_by(LANE_CHUNK).fold(0.0, |sum, open| sum + open),
             );
         }
-        self.mark.resize(rows * lanes, 0.0);
+        self.mark.resize(rows * lanes);
         self.present.resize(rows * words, 0);
         self.tradable.resize(rows * words, 0);
         let marks = if use_mark { mark_close } else { None };
-        let symbols = market.symbols.len();
         for row in 0..rows {
             let span = row * lanes..(row + 1) * lanes;
-            let words = row * words..(row + 1) * words;
             let mark = &mut self.mark[span.clone()];
             carry_marks(&close[span.clone()], marks.map(|m| &m[span.clone()]), &mut self.carry, mark);
-            let present = &mut self.present[words.clone()];
-            presence(&close[span.clone()], &volume[span], symbols, present, &mut self.tradable[words]);
+        }
+        valid_mask(close, lanes, words, &mut self.present);
+        gt_mask_const(volume, 0.0, lanes, words, &mut self.tradable);
+        for (tradable, present) in self.tradable.iter_mut().zip(&self.present) {
+            *tradable &= present;
         }
         Tile {
             bar0,
             rows,
             lanes,
             words,
-            symbols,
+            symbols: market.symbols.len(),
             open: column(0).unwrap(),
             high: column(1).unwrap(),
             low: column(2).unwrap(),
@@ -189,21 +193,5 @@ fn carry_marks(close: &[f64], marks: Option<&[f64]>, carry: &mut [f64], out: &mu
                 *slot = *last;
             }
         }
-    }
-}
-
-fn presence(close: &[f64], volume: &[f64], symbols: usize, present: &mut [u64], tradable: &mut [u64]) {
-    present.fill(0);
-    tradable.fill(0);
-    let chunks = close.chunks_exact(LANE_CHUNK).zip(volume.chunks_exact(LANE_CHUNK));
-    for (chunk, (close, volume)) in chunks.enumerate().take(symbols.div_ceil(LANE_CHUNK)) {
-        let (mut here, mut active) = (0u64, 0u64);
-        for i in 0..LANE_CHUNK {
-            here |= u64::from(!close[i].is_nan()) << i;
-            active |= u64::from(volume[i] > 0.0) << i;
-        }
-        let shift = chunk * LANE_CHUNK % 64;
-        present[chunk * LANE_CHUNK / 64] |= here << shift;
-        tradable[chunk * LANE_CHUNK / 64] |= (here & active) << shift;
     }
 }

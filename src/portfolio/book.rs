@@ -68,6 +68,17 @@ pub struct Booked {
     pub avg_entry_after: f64,
 }
 
+impl Booked {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        realized_usdt: 0.0,
+        position_before: 0.0,
+        position_after: 0.0,
+        avg_entry_before: 0.0,
+        avg_entry_after: 0.0,
+    };
+}
+
 impl Book {
     /// An empty book over `symbols` symbols in rows of `lanes` lanes.
     pub fn new(symbols: usize, lanes: usize, initial_capital_usdt: f64) -> Self {

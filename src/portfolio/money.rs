@@ -1,5 +1,7 @@
 //! A compensated sum for money.
 
+use barloom_kernels::sum::add_compensated;
+
 /// Neumaier's sum: the rounding error of every addition is kept beside the total (semantics 0.4).
 ///
 /// ```
@@ -86,15 +88,8 @@ impl<const N: usize> MoneyColumns<N> {
     }
     fn add_waiting(&mut self) {
         self.events_waiting = 0;
-        for ((sums, errors), waiting) in self.sums.iter_mut().zip(&mut self.errors).zip(&self.waiting) {
-            for ((sum, error), &amount) in sums.iter_mut().zip(errors).zip(waiting) {
-                // The two-sum of [`Money::add`].
-                let total = *sum + amount;
-                let part = total - *sum;
-                *error += (*sum - (total - part)) + (amount - part);
-                *sum = total;
-            }
-        }
+        let (sums, errors) = (self.sums.as_flattened_mut(), self.errors.as_flattened_mut());
+        add_compensated(sums, errors, self.waiting.as_flattened());
     }
     /// The total of a column.
     pub fn value(&self, column: usize) -> f64 {
