@@ -1,6 +1,8 @@
 //! The words rooms exchange: signals of a tile, order intents, fills, ends of orders, marks, and who is told of them.
 
 pub use crate::liquidity::Regime;
+use barloom_kernels::fills::SignalMasks;
+
 use crate::market::Tile;
 
 /// Signals of one trial over one tile. Masks are `[row][word]`, bit = symbol id; a missing mask is all zero.
@@ -22,6 +24,15 @@ pub struct SignalTile<'a> {
     pub intents: &'a [OrderIntent],
     /// Nothing of this trial ever carries a trailing stop, so that no water marks need be kept.
     pub never_trails: bool,
+}
+
+impl SignalTile<'_> {
+    /// The levels, as masks.
+    #[inline]
+    pub fn masks(&self) -> SignalMasks<'_> {
+        let Self { long_entry, long_exit, short_entry, short_exit, .. } = *self;
+        SignalMasks { long_entry, long_exit, short_entry, short_exit }
+    }
 }
 
 /// Values a signal gives for one decision; read only at closes where an entry is decided.

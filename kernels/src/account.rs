@@ -158,6 +158,9 @@ pub fn mark_changing_rows(
     at_level!(simd => mark_changing_rows_simd(simd, qty, entry, marks, changes, unrealized, gross, net));
 }
 
+/// Changes of a row that are applied at once.
+const CHANGES_AT_ONCE: usize = 2;
+
 #[expect(clippy::too_many_arguments, reason = "the columns of the kernel above")]
 #[inline(always)]
 fn mark_changing_rows_simd<S: Simd>(
@@ -170,27 +173,44 @@ fn mark_changing_rows_simd<S: Simd>(
     gross: &mut [f64],
     net: &mut [f64],
 ) {
-    let numbers: [f64; LANE_CHUNK] = std::array::from_fn(|i| i as f64);
-    let numbers = f64x8::load_array_ref(simd, &numbers);
     let lanes = qty.len();
     let (qty, entry) = (qty.as_chunks_mut::<LANE_CHUNK>().0, entry.as_chunks_mut::<LANE_CHUNK>().0);
     let out = unrealized.iter_mut().zip(gross).zip(net);
     let mut done = 0;
     for ((mark, &end), ((unrealized, gross), net)) in marks.chunks_exact(lanes).zip(changes.ends).zip(out) {
-        for change in done..end as usize {
-            let lane = changes.lane[change] as usize;
-            let (chunk, at) = (lane / LANE_CHUNK, lane % LANE_CHUNK);
-            let is_lane = numbers.simd_eq(f64x8::splat(simd, at as f64));
-            let set = |row: &mut [f64; LANE_CHUNK], value: f64| {
-                let kept = f64x8::load_array_ref(simd, row);
-                is_lane.select(f64x8::splat(simd, value), kept).store_array(row);
-            };
-            set(&mut qty[chunk], changes.qty[change]);
-            set(&mut entry[chunk], changes.entry[change]);
+        let end = end as usize;
+        if let Some(last) = changes.lane.len().checked_sub(1) {
+            // Whether or not there are so many: a branch on their number is never foreseen.
+            for change in done..done + CHANGES_AT_ONCE {
+                apply_change(simd, qty, entry, changes, change.min(last), change < end);
+            }
+            for change in done + CHANGES_AT_ONCE..end {
+                apply_change(simd, qty, entry, changes, change, true);
+            }
         }
-        done = end as usize;
+        done = end;
         let sums = mark_row_simd(simd, qty.as_flattened(), entry.as_flattened(), mark);
         (*unrealized, *gross, *net) = (sums.unrealized, sums.gross, sums.net);
+    }
+}
+
+/// Sets the lane of a change, if it is made.
+#[inline(always)]
+fn apply_change<S: Simd>(
+    simd: S,
+    qty: &mut [[f64; LANE_CHUNK]],
+    entry: &mut [[f64; LANE_CHUNK]],
+    changes: &RowChanges<'_>,
+    change: usize,
+    is_made: bool,
+) {
+    let numbers: [f64; LANE_CHUNK] = std::array::from_fn(|i| i as f64);
+    let lane = changes.lane[change] as usize;
+    let (chunk, at) = (lane / LANE_CHUNK, if is_made { lane % LANE_CHUNK } else { LANE_CHUNK });
+    let is_lane = f64x8::load_array_ref(simd, &numbers).simd_eq(f64x8::splat(simd, at as f64));
+    for (row, value) in [(&mut qty[chunk], changes.qty[change]), (&mut entry[chunk], changes.entry[change])] {
+        let kept = f64x8::load_array_ref(simd, row);
+        is_lane.select(f64x8::splat(simd, value), kept).store_array(row);
     }
 }
 

@@ -28,6 +28,7 @@ pub mod cross;
 pub mod cross_section;
 pub mod curve;
 pub mod elementwise;
+pub mod fills;
 pub mod grid;
 pub mod liquidity;
 pub mod macd;

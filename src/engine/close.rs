@@ -2,6 +2,7 @@
 //! (semantics 1.5, 5; contract 4 for what signals mean).
 
 use barloom_kernels::account::{RowMarks, mark_row};
+use barloom_kernels::fills::{Acts, Held};
 
 use super::account::{Account, Bar, for_each_bit};
 use super::calendar::last_close_before;
@@ -14,50 +15,6 @@ use crate::events::{
 use crate::execution::orders::{Extra, PendingOrder, Role, Stage};
 use crate::portfolio::Lane;
 use crate::risk::Balances;
-
-/// Bits of a mask word that have a position.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Held {
-    pub(super) long: u64,
-    pub(super) short: u64,
-}
-
-/// Bits of a mask word on which something is to be done.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Acts {
-    pub(super) exit: u64,
-    pub(super) enter_long: u64,
-    pub(super) enter_short: u64,
-    pub(super) withdrawn: u64,
-}
-
-impl Acts {
-    /// What the signals at word `at` of the masks ask for, given what is held and what waits of the same kind.
-    #[inline(always)]
-    pub(super) fn of(signals: &SignalTile<'_>, at: usize, held: Held, waiting: Self) -> Self {
-        let read = |mask: Option<&[u64]>| mask.map_or(0, |mask| mask[at]);
-        let (long, short) = (read(signals.long_entry), read(signals.short_entry));
-        // Both entries true: neither acts.
-        let (long, short) = (long & !short, short & !long);
-        let enter_long = long & !held.long & !waiting.enter_long;
-        let enter_short = short & !held.short & !waiting.enter_short;
-        Self {
-            // A flip closes by itself; otherwise an exit of the held side stands for itself.
-            exit: ((read(signals.long_exit) & held.long & !enter_short)
-                | (read(signals.short_exit) & held.short & !enter_long))
-                & !waiting.exit,
-            enter_long,
-            enter_short,
-            // A waiting entry is cancelled by a signal on the other side, and suppresses another on its own.
-            withdrawn: (waiting.enter_long & short) | (waiting.enter_short & long),
-        }
-    }
-    /// Whether there is anything.
-    #[inline]
-    pub(super) fn any(self) -> bool {
-        (self.exit | self.enter_long | self.enter_short | self.withdrawn) != 0
-    }
-}
 
 impl Account {
     /// Phase 5.
@@ -248,7 +205,7 @@ impl Account {
             enter_short: orders.short_entry[word],
             withdrawn: 0,
         };
-        Acts::of(signals, at, held, waiting)
+        Acts::of(signals.masks().word(at), held, waiting)
     }
     /// A waiting entry is cancelled by a signal on the other side.
     fn withdraw<R: Recorder>(&mut self, bar: &Bar<'_>, word: usize, bits: u64, recorder: &mut R) {

@@ -5,8 +5,9 @@
 //! [`OrderQueue`](crate::execution::orders::OrderQueue) and goes the long way, which is this one's slow twin
 //! ([`super::orders`]): a recorded run takes no other, and both give the same bits.
 
+use barloom_kernels::fills::Acts;
+
 use super::account::{Account, Bar, Venue, for_each_bit};
-use super::close::Acts;
 use crate::config::plan::{CheckInvariants, EnginePlan, EntryBeyondStop, Sequencing};
 use crate::events::{
     AttachedLevels, Fill, FillFlags, FillReason, Liquidity, NO_TAG, OrderIntent, OrderKind, Recorder, Side,

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use barloom_kernels::account::mark_rows;
+use barloom_kernels::fills::Acts;
 
 use super::account::{Account, Bar, Venue};
 use crate::config::plan::CheckInvariants;
@@ -42,7 +43,9 @@ impl Account {
         if words == 1 {
             return bars.start + self.first_act(signals, rows);
         }
-        let acts = |row: usize| (0..words).any(|word| self.acts(signals, row * words + word, word).any());
+        let acts = |row: usize| {
+            (0..words).any(|word| self.acts(signals, row * words + word, word) != Acts::default())
+        };
         rows.clone().find(|&row| acts(row)).unwrap_or(rows.end) + tile.bar0
     }
     /// How many of these rows have nothing to be done before the first that has; for one mask word and no waiting

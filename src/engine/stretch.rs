@@ -10,9 +10,9 @@ use std::ops::Range;
 use barloom_kernels::account::{RowChanges, mark_changing_rows};
 use barloom_kernels::bits::count_bits;
 use barloom_kernels::buffer::AlignedBuffer;
+use barloom_kernels::fills::{AT_ONCE, Acts, Event, FillRows, Held, UsualBars, Word, find_fills};
 
 use super::account::{Account, TileFeed, Venue, for_each_bit};
-use super::close::{Acts, Held};
 use super::next_open::Settled;
 use crate::events::{NO_TAG, Recorder, Side, SignalTile};
 use crate::execution::quotes::Quotes;
@@ -41,35 +41,6 @@ pub struct Scratch {
     entry: AlignedBuffer,
 }
 
-/// Symbols of one mask word: what is held, and the orders of the close before.
-#[derive(Debug, Clone, Copy, Default)]
-struct Word {
-    held: Held,
-    waiting: Acts,
-}
-
-/// A fill to be, in one number: row, symbol, whether it buys, whether it opens.
-#[derive(Debug, Clone, Copy, Default)]
-struct Event(u64);
-
-impl Event {
-    const OPENS: u64 = 1;
-    const BUYS: u64 = 2;
-
-    fn row(self) -> usize {
-        (self.0 >> 32) as usize
-    }
-    fn symbol(self) -> usize {
-        (self.0 as u32 >> 2) as usize
-    }
-    fn side(self) -> Side {
-        if self.0 & Self::BUYS != 0 { Side::Buy } else { Side::Sell }
-    }
-    fn opens(self) -> bool {
-        self.0 & Self::OPENS != 0
-    }
-}
-
 /// What the fills leave behind, by event.
 #[derive(Debug, Default)]
 struct Changed {
@@ -91,28 +62,6 @@ impl Changed {
     }
 }
 
-/// Events written at once, whether or not there are so many: a branch on their number is never foreseen.
-const AT_ONCE: usize = 4;
-
-/// Adds an event for each bit of a mask word at `len`, like one of its symbol 0; gives back the new length.
-#[inline(always)]
-fn add_events(events: &mut [Event], mut len: usize, mut bits: u64, like: u64, buys: u64) -> usize {
-    loop {
-        let slots = &mut events[len..len + AT_ONCE];
-        let mut more = 0;
-        for slot in slots {
-            let bit = u64::from(bits.trailing_zeros() & 63);
-            *slot = Event(like + (bit << 2) + ((buys >> bit & 1) << 1));
-            more += usize::from(bits != 0);
-            bits &= bits.wrapping_sub(1);
-        }
-        len += more;
-        if bits == 0 {
-            return len;
-        }
-    }
-}
-
 impl Scratch {
     /// Finds the fills of rows, from what waits for the first of them on; the row that is more than fills, or the end.
     fn find_fills(
@@ -123,9 +72,10 @@ impl Scratch {
         (opens, fills): (&[u64], &[u64]),
         rows: Range<usize>,
     ) -> usize {
-        let words = account.book.words();
-        self.words.iter_mut().for_each(|state| state.resize(words, Word::default()));
-        let [now, next] = &mut self.words;
+        let words = tile.words;
+        let [now, spare] = &mut self.words;
+        now.resize(words, Word::default());
+        spare.resize(words, Word::default());
         for (word, now) in now.iter_mut().enumerate() {
             let held = Held { long: account.book.held_long[word], short: account.book.held_short[word] };
             *now = Word { held, waiting: account.next_open.waiting(word) };
@@ -134,42 +84,14 @@ impl Scratch {
         self.held.resize(tile.rows * words, 0);
         self.ends.resize(tile.rows, 0);
         self.events.resize(tile.rows * tile.lanes + AT_ONCE, Event::default());
-        let mut len = 0;
-        for row in rows.clone() {
-            let mut unusual = 0;
-            for (word, (now, next)) in now.iter().zip(next.iter_mut()).enumerate() {
-                let at = row * words + word;
-                let Word { held, waiting: Acts { exit, enter_long, enter_short, .. } } = *now;
-                let entries = enter_long | enter_short;
-                unusual |= (exit & !tile.tradable[at]) | (entries & !fills[at]);
-                let held = Held {
-                    long: (held.long & !(exit | enter_short)) | enter_long,
-                    short: (held.short & !(exit | enter_long)) | enter_short,
-                };
-                let waiting = Acts::of(signals, at, held, Acts::default());
-                unusual |= (waiting.enter_long | waiting.enter_short) & !opens[at];
-                *next = Word { held, waiting };
-            }
-            if unusual != 0 {
-                return row;
-            }
-            let like = |word: usize| ((row as u64) << 32) + ((word as u64) << 8);
-            for (word, now) in now.iter().enumerate() {
-                if now.waiting.exit != 0 {
-                    len = add_events(&mut self.events, len, now.waiting.exit, like(word), now.held.short);
-                }
-            }
-            for (word, (now, next)) in now.iter().zip(next.iter()).enumerate() {
-                let Acts { exit, enter_long, enter_short, .. } = now.waiting;
-                let entries = enter_long | enter_short;
-                self.filled[row * words + word] = exit | entries;
-                self.held[row * words + word] = next.held.long | next.held.short;
-                len = add_events(&mut self.events, len, entries, like(word) | Event::OPENS, enter_long);
-            }
-            self.ends[row] = len as u32;
-            std::mem::swap(now, next);
-        }
-        rows.end
+        let usual = UsualBars { closes: tile.tradable, fills, opens };
+        let mut out = FillRows {
+            events: &mut self.events,
+            ends: &mut self.ends,
+            filled: &mut self.filled,
+            held: &mut self.held,
+        };
+        find_fills(rows, &signals.masks(), &usual, now, spare, &mut out)
     }
     /// Number of events before a row that is not the first.
     fn events_before(&self, row: usize) -> usize {
@@ -199,7 +121,8 @@ impl Account {
             lanes[..count].iter_mut().zip(&mut qty[..count]).zip(&mut entry[..count]).zip(&mut wallet[1..]);
         let events = scratch.events[..count].iter().zip(&mut scratch.settled[..count]);
         for ((event, settled), (((lane_of, qty), entry), wallet)) in events.zip(after) {
-            let (lane, side) = (Lane::of(event.symbol()), event.side());
+            let lane = Lane::of(event.symbol());
+            let side = if event.buys() { Side::Buy } else { Side::Sell };
             let at = event.row() * tile.lanes + lane.symbol;
             let opening = if event.opens() { quotes.size_before(at) } else { (0.0, 0.0) };
             let price_px = quotes.price_px(side, at);
