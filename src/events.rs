@@ -26,12 +26,17 @@ pub struct SignalTile<'a> {
     pub never_trails: bool,
 }
 
-impl SignalTile<'_> {
+impl<'a> SignalTile<'a> {
     /// The levels, as masks.
     #[inline]
     pub fn masks(&self) -> SignalMasks<'_> {
         let Self { long_entry, long_exit, short_entry, short_exit, .. } = *self;
         SignalMasks { long_entry, long_exit, short_entry, short_exit }
+    }
+    /// [`PointValues::stop_distances`], where there are values.
+    #[inline]
+    pub fn stop_distances(&self) -> Option<(usize, &'a [f64])> {
+        self.values.and_then(PointValues::stop_distances)
     }
 }
 
@@ -42,6 +47,11 @@ pub trait PointValues {
     /// How an entry decided at `row` of the tile asks for its price. The order lives `execution.entry_ttl_bars`.
     fn entry_order(&self, _tile: &Tile<'_>, _row: usize, _symbol: usize, _side: Side) -> EntryOrder {
         EntryOrder::Market
+    }
+    /// The distances of all stop losses, where a stop loss is all that an entry carries and they are at hand anyway: a
+    /// panel `[row][lane]` over the tile, and its number. `None` only means that entries are asked one by one.
+    fn stop_distances(&self) -> Option<(usize, &[f64])> {
+        None
     }
     /// Tag of the signal at `row` of the tile: an index into the run's tag table, or [`NO_TAG`].
     fn tag(&self, _tile: &Tile<'_>, _row: usize, _symbol: usize) -> u32 {

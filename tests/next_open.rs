@@ -6,8 +6,8 @@ mod reference;
 
 use barloom::config::plan::{CheckInvariants, EntryBeyondStop, Sequencing};
 use barloom::engine::api::{Fill, FundingPayment, Insurance, MarkRows, OrderEnd, Recorder};
-use common::engine_run::{run_case, run_case_to_the_end, sweep_case};
-use common::random_market::{RandomCase, Scope};
+use common::engine_run::{run_case_to_the_end, run_case_with};
+use common::random_market::{Dice, RandomCase, Scope};
 use proptest::prelude::*;
 use reference::RefSignal;
 
@@ -59,6 +59,25 @@ fn without_levels(case: &mut RandomCase) {
     }
 }
 
+/// Stop distances of all entries, `[bar][lane]`: near enough to be met, often whole ticks, and now and then none.
+fn stop_distances(case: &RandomCase, seed: u64) -> Vec<f64> {
+    let (market, mut dice) = (&case.market, Dice::new(seed));
+    let mut distances = vec![f64::NAN; market.grid.bars * market.lanes()];
+    for (at, distance) in distances.iter_mut().enumerate() {
+        let (bar, symbol) = (at / market.lanes(), at % market.lanes());
+        let Some(of_symbol) = market.symbols.get(symbol) else { continue };
+        let close =
+            market.panels.close[(market.first_row + bar) * market.panels.lanes + market.lane_of[symbol]];
+        let share = dice.whole(1..200) as f64 / 1e4;
+        *distance = match (dice.whole(0..10), of_symbol.contract.tick) {
+            (0, _) => dice.pick(&[0.0, f64::NAN, -1.0]),
+            (1..6, Some(tick)) => dice.whole(1..20) as f64 * tick.size,
+            _ => close * share,
+        };
+    }
+    distances
+}
+
 /// Without this a comparison of the two ways might compare the long one with itself.
 #[test]
 fn plain_cases_do_take_the_short_way() {
@@ -86,7 +105,7 @@ proptest! {
     fn a_sweep_fills_what_a_recorded_run_fills(
         scope in prop::sample::select(&Scope::ALL[..]),
         is_plain in prop::bool::weighted(0.8),
-        keeps_levels: bool,
+        levels in 0..3,
         seed: u64,
         symbols in 1_usize..=70,
         bars in 20_usize..=120,
@@ -97,12 +116,13 @@ proptest! {
         if is_plain {
             plain(&mut case);
         }
-        if !keeps_levels {
+        if levels > 0 {
             without_levels(&mut case);
         }
+        let distances = if levels == 2 { stop_distances(&case, seed) } else { Vec::new() };
         case.plan.max_position_notional_usdt = limit_usdt;
-        let long_way = run_case(&case, tile_rows, Story::<true>::default()).0;
-        let short_way = sweep_case(&case, tile_rows, Story::<false>::default()).0.0;
+        let long_way = run_case_with(&case, tile_rows, &distances, false, Story::<true>::default()).0.0;
+        let short_way = run_case_with(&case, tile_rows, &distances, true, Story::<false>::default()).0.0;
         for (found, expected) in short_way.iter().zip(&long_way) {
             prop_assert_eq!(found, expected);
         }

@@ -237,6 +237,7 @@ fn allocations<const ORDERS: bool>(feed: &Feed, plan: &EnginePlan) -> (Vec<u64>,
             stress: Account::needs_stress(plan).then(|| stress.load(&feed.market, &tile)),
             regimes: regimes.of(0),
             quotes: None,
+            stops: None,
             signals: feed.signals(bar0..bar0 + TILE_BARS),
         };
         if bar0 == WARM_UP_TILES * TILE_BARS {

@@ -55,6 +55,30 @@ impl AlignedBuffer {
     }
 }
 
+impl AlignedBuffer {
+    /// Makes a panel this long whose first row is the last one it has, or missing; the rest does not matter.
+    ///
+    /// ```
+    /// use barloom_kernels::buffer::AlignedBuffer;
+    /// let mut panel = AlignedBuffer::new(16);
+    /// panel[8..].fill(7.0);
+    /// panel.keep_last_row(8, 24, true);
+    /// assert_eq!((panel.len(), panel[0]), (24, 7.0));
+    /// panel.keep_last_row(8, 16, false);
+    /// assert!(panel[7].is_nan());
+    /// ```
+    pub fn keep_last_row(&mut self, lanes: usize, len: usize, keeps: bool) {
+        let last = self.len.checked_sub(lanes).filter(|_| keeps);
+        if let Some(last) = last {
+            self.copy_within(last.., 0);
+        }
+        self.resize(len);
+        if last.is_none() {
+            self[..lanes].fill(f64::NAN);
+        }
+    }
+}
+
 impl Clone for AlignedBuffer {
     fn clone(&self) -> Self {
         let mut copy = Self::new(self.len);

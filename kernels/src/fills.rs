@@ -5,7 +5,11 @@
 
 use std::ops::Range;
 
-use crate::simd::at_level;
+use crate::simd::{Simd, at_level};
+
+mod stops;
+
+pub use stops::{StopBars, Stops, find_fills_and_stops};
 
 /// Symbols of a mask word that have a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,6 +87,15 @@ pub struct Word {
     pub held: Held,
     /// Orders that wait for the next open.
     pub waiting: Acts,
+    /// The bar that led here.
+    turn: Turn,
+}
+
+impl Word {
+    /// Positions, and orders that wait for the next open.
+    pub fn new(held: Held, waiting: Acts) -> Self {
+        Self { held, waiting, turn: Turn::default() }
+    }
 }
 
 /// Signals of a tile, masks `[row][word]`; none: never true.
@@ -123,13 +136,15 @@ pub struct UsualBars<'a> {
     pub opens: &'a [u64],
 }
 
-/// A fill: its row, its symbol, whether it buys, whether it opens a position.
+/// A fill: its row, its symbol, whether it buys, whether it opens a position, and by what stop it comes, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Event(u64);
 
 impl Event {
     const OPENS: u64 = 1;
     const BUYS: u64 = 2;
+    const GAPPED: u64 = 4;
+    const STOPPED: u64 = 8;
 
     /// Row of the tile at whose open it is.
     #[inline(always)]
@@ -139,7 +154,7 @@ impl Event {
     /// Symbol id.
     #[inline(always)]
     pub fn symbol(self) -> usize {
-        (self.0 as u32 >> 2) as usize
+        (self.0 as u32 >> 4) as usize
     }
     /// Whether it buys.
     #[inline(always)]
@@ -151,18 +166,23 @@ impl Event {
     pub fn opens(self) -> bool {
         self.0 & Self::OPENS != 0
     }
+    /// Whether a stop closes the position: `Some(true)` where the open has passed it, `Some(false)` inside the bar.
+    #[inline(always)]
+    pub fn stops(self) -> Option<bool> {
+        (self.0 & (Self::GAPPED | Self::STOPPED) != 0).then_some(self.0 & Self::GAPPED != 0)
+    }
 }
 
 /// What [`find_fills`] writes.
 #[derive(Debug)]
 pub struct FillRows<'a> {
-    /// Fills in order; room for [`Event`]s of all symbols in all rows and [`AT_ONCE`] more.
+    /// Fills in order; room for the most there can be in all rows, and [`AT_ONCE`] more.
     pub events: &'a mut [Event],
     /// Events up to the end of each row of the tile.
     pub ends: &'a mut [u32],
-    /// `[row][word]`: symbols with a fill.
+    /// `[row][word]`: symbols with an order that the open ends.
     pub filled: &'a mut [u64],
-    /// `[row][word]`: symbols with a position after the open.
+    /// `[row][word]`: symbols with a position at the close.
     pub held: &'a mut [u64],
 }
 
@@ -203,59 +223,134 @@ pub fn find_fills(
     out: &mut FillRows<'_>,
 ) -> usize {
     assert_eq!(words.len(), spare.len(), "as many spare words");
-    at_level!(_simd => match words {
+    at_level!(simd => match words {
         // Nearly always; in registers.
         [word] => {
             let mut one = [*word];
-            let end = walk(rows, signals, usual, &mut one, &mut [Word::default()], out);
+            let end = walk(simd, rows, signals, usual, &mut one, &mut [Word::default()], &mut NoStops, out);
             *word = one[0];
             end
         }
-        words => walk(rows, signals, usual, words, spare, out),
+        words => walk(simd, rows, signals, usual, words, spare, &mut NoStops, out),
     })
 }
 
+/// What stops positions have, as the walk over the bars asks for it.
+trait StopTest<S: Simd> {
+    /// Tests the carried stops of a row. Bits: lanes that are not as usual.
+    fn test_carried(&mut self, simd: S, row: usize, now: &[Word], closes: &[u64]) -> u64;
+    /// Carried stops of a word that the open has passed, and those that are met inside the bar.
+    fn met(&self, word: usize) -> (u64, u64);
+    /// Tests the stops that entries of a word bring: those that are met inside the bar, and lanes that are not as usual.
+    fn test_fresh(&self, row: usize, word: usize, entries: &Acts) -> (u64, u64);
+    /// Remembers the stops that entries of a word bring.
+    fn set(&mut self, row: usize, word: usize, entries: &Acts);
+}
+
+/// Positions without stops.
+struct NoStops;
+
+impl<S: Simd> StopTest<S> for NoStops {
+    #[inline(always)]
+    fn test_carried(&mut self, _: S, _: usize, _: &[Word], _: &[u64]) -> u64 {
+        0
+    }
+    #[inline(always)]
+    fn met(&self, _: usize) -> (u64, u64) {
+        (0, 0)
+    }
+    #[inline(always)]
+    fn test_fresh(&self, _: usize, _: usize, _: &Acts) -> (u64, u64) {
+        (0, 0)
+    }
+    #[inline(always)]
+    fn set(&mut self, _: usize, _: usize, _: &Acts) {}
+}
+
+/// A word in one bar: what is held after the open, what stops closed, and what comes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Turn {
+    exit: u64,
+    opened: Held,
+    gapped: u64,
+    stopped: u64,
+    closed: Held,
+}
+
+impl Turn {
+    /// The open of a word, and its stops.
+    #[inline(always)]
+    fn of(now: &Word, (gapped, inside): (u64, u64), fresh: u64) -> Self {
+        let Word { held, waiting: Acts { exit, enter_long, enter_short, .. }, .. } = *now;
+        // Where a stop was first, nothing is left to close.
+        let exit = exit & !gapped;
+        let opened = Held {
+            long: (held.long & !(gapped | exit | enter_short)) | enter_long,
+            short: (held.short & !(gapped | exit | enter_long)) | enter_short,
+        };
+        let stopped = (inside & !(gapped | exit | enter_long | enter_short)) | fresh;
+        let closed = Held { long: opened.long & !stopped, short: opened.short & !stopped };
+        Self { exit, opened, gapped, stopped, closed }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the columns of the kernels above")]
 #[inline(always)]
-fn walk(
+fn walk<S: Simd, T: StopTest<S>>(
+    simd: S,
     rows: Range<usize>,
     signals: &SignalMasks<'_>,
     usual: &UsualBars<'_>,
     now: &mut [Word],
     next: &mut [Word],
+    stops: &mut T,
     out: &mut FillRows<'_>,
 ) -> usize {
     let words = now.len();
     let mut len = 0;
     for row in rows.clone() {
-        let mut unusual = 0;
+        let mut unusual = stops.test_carried(simd, row, now, &usual.closes[row * words..(row + 1) * words]);
         for (word, (now, next)) in now.iter().zip(next.iter_mut()).enumerate() {
-            let at = row * words + word;
-            let Word { held, waiting: Acts { exit, enter_long, enter_short, .. } } = *now;
-            let held = Held {
-                long: (held.long & !(exit | enter_short)) | enter_long,
-                short: (held.short & !(exit | enter_long)) | enter_short,
-            };
+            let (at, entries) = (row * words + word, now.waiting.enter_long | now.waiting.enter_short);
+            let (fresh, odd) = stops.test_fresh(row, word, &now.waiting);
+            let turn = Turn::of(now, stops.met(word), fresh);
+            let held = turn.closed;
             let waiting = Acts::of(signals.word(at), held, Acts::default());
-            unusual |= (exit & !usual.closes[at])
-                | ((enter_long | enter_short) & !usual.fills[at])
+            unusual |= odd
+                | (now.waiting.exit & !usual.closes[at])
+                | (entries & !usual.fills[at])
                 | ((waiting.enter_long | waiting.enter_short) & !usual.opens[at]);
-            *next = Word { held, waiting };
+            *next = Word { held, waiting, turn };
         }
         if unusual != 0 {
             return row;
         }
-        let like = |word: usize| ((row as u64) << 32) + ((word as u64) << 8);
-        for (word, now) in now.iter().enumerate() {
-            if now.waiting.exit != 0 {
-                len = add_events(out.events, len, now.waiting.exit, like(word), now.held.short);
+        let like = |word: usize| ((row as u64) << 32) + ((word as u64) << 10);
+        for (word, (now, next)) in now.iter().zip(next.iter()).enumerate() {
+            let gapped = next.turn.gapped;
+            if gapped != 0 {
+                len = add_events(out.events, len, gapped, like(word) | Event::GAPPED, now.held.short);
             }
         }
-        for (word, (now, next)) in now.iter_mut().zip(next.iter()).enumerate() {
+        for (word, (now, next)) in now.iter().zip(next.iter()).enumerate() {
+            let exit = next.turn.exit;
+            if exit != 0 {
+                len = add_events(out.events, len, exit, like(word), now.held.short);
+            }
+        }
+        for (word, (now, next)) in now.iter().zip(next.iter()).enumerate() {
             let (at, Acts { enter_long, enter_short, .. }) = (row * words + word, now.waiting);
             out.filled[at] = now.waiting.orders();
             out.held[at] = next.held.long | next.held.short;
             len =
                 add_events(out.events, len, enter_long | enter_short, like(word) | Event::OPENS, enter_long);
+        }
+        for (word, (now, next)) in now.iter_mut().zip(next.iter()).enumerate() {
+            let Turn { stopped, opened, .. } = next.turn;
+            if stopped != 0 {
+                len = add_events(out.events, len, stopped, like(word) | Event::STOPPED, opened.short);
+            }
+            stops.set(row, word, &now.waiting);
             *now = *next;
         }
         out.ends[row] = len as u32;
@@ -271,7 +366,7 @@ fn add_events(events: &mut [Event], mut len: usize, mut bits: u64, like: u64, bu
         let mut more = 0;
         for slot in slots {
             let bit = u64::from(bits.trailing_zeros() & 63);
-            *slot = Event(like + (bit << 2) + ((buys >> bit & 1) << 1));
+            *slot = Event(like + (bit << 4) + ((buys >> bit & 1) << 1));
             more += usize::from(bits != 0);
             bits &= bits.wrapping_sub(1);
         }

@@ -149,6 +149,55 @@ pub fn order_sizes(
         }
     });
 }
+/// Stop losses at a distance from a price, rounded to the grid: those of longs down, those of shorts up.
+///
+/// Formula: `round(base − distance)` for longs, `round(base + distance)` for shorts; the grid as for [`market_prices`].
+/// Shape: `base`, `distance` and `out` `[row][lane]`; `inverse` and `size` one row. Units: price. Warm-up: none. NaN: where
+/// the distance is not above 0, or a value is missing. Source: definition.
+///
+/// ```
+/// use barloom_kernels::grid::stop_prices;
+/// let mut stops = [0.0; 8];
+/// let distance = [1.05, 0.0, f64::NAN, 2.0, 2.0, 2.0, 2.0, 2.0];
+/// stop_prices(&[10.0; 8], &distance, true, 8, &[10.0; 8], &[0.1; 8], &mut stops);
+/// assert_eq!((stops[0], stops[3]), (8.9, 8.0));
+/// assert!(stops[1].is_nan() && stops[2].is_nan());
+/// ```
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn stop_prices(
+    base: &[f64],
+    distance: &[f64],
+    is_long: bool,
+    lanes: usize,
+    inverse: &[f64],
+    size: &[f64],
+    out: &mut [f64],
+) {
+    chunks_of(lanes, &[base.len(), distance.len(), out.len()], &[inverse.len(), size.len()]);
+    let (inverse, size) = (inverse.as_chunks().0, size.as_chunks().0);
+    at_level!(simd => {
+        // Down is up mirrored; the stop of a long is a sell.
+        let s = if is_long { -1.0 } else { 1.0 };
+        let rows = base.chunks_exact(lanes).zip(distance.chunks_exact(lanes)).zip(out.chunks_exact_mut(lanes));
+        for ((base, distance), out) in rows {
+            let row = base.as_chunks::<LANE_CHUNK>().0.iter().zip(distance.as_chunks::<LANE_CHUNK>().0);
+            let row = row.zip(out.as_chunks_mut::<LANE_CHUNK>().0);
+            for ((((base, distance), out), inverse), size) in row.zip(inverse).zip(size) {
+                let grids = Grids::load(simd, inverse, size);
+                let distance = f64x8::load_array_ref(simd, distance);
+                let price = f64x8::load_array_ref(simd, base) + distance * s;
+                let rounded = grids.value(simd, grids.steps(simd, price * s, true) * s);
+                let none = grids.size.simd_eq(f64x8::splat(simd, 0.0));
+                let price = none.select(price, rounded);
+                let is_distance = distance.simd_gt(f64x8::splat(simd, 0.0));
+                is_distance.select(price, f64x8::splat(simd, f64::NAN)).store_array(out);
+            }
+        }
+    });
+}
+
 /// Smallest and largest orders of each lane.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderBounds<'a> {

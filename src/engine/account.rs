@@ -14,6 +14,7 @@ use crate::execution::orders::OrderQueue;
 use crate::execution::pricing::FixedSlippage;
 use crate::execution::quotes::Quotes;
 use crate::execution::rules::SymbolRules;
+use crate::execution::stop_quotes::StopQuotes;
 use crate::liquidity::{LiquidityRegimes, Regime};
 use crate::market::{BracketTable, Market, Tile};
 use crate::portfolio::Book;
@@ -77,6 +78,8 @@ pub struct TileFeed<'t> {
     pub regimes: Option<&'t LiquidityRegimes>,
     /// Prices and sizes of the trial's market orders, where they were made; without them it makes its own.
     pub quotes: Option<&'t Quotes>,
+    /// The stop losses that its entries carry, where they were made.
+    pub stops: Option<&'t StopQuotes>,
     /// The trial's signals.
     pub signals: SignalTile<'t>,
 }
@@ -100,6 +103,28 @@ pub(super) struct Bar<'t> {
     pub(super) mark_at: usize,
     /// Last bar of the run: nothing decided here can become active.
     pub(super) is_last: bool,
+}
+
+impl<'t> Bar<'t> {
+    /// A bar of a tile whose marks begin with bar `first`.
+    #[inline]
+    pub(super) fn of(venue: &'t Venue<'t>, feed: &TileFeed<'t>, first: usize, number: usize) -> Self {
+        let row = number - feed.tile.bar0;
+        Self {
+            venue,
+            tile: feed.tile,
+            trailing_volume: feed.trailing_volume,
+            volatility: feed.volatility,
+            stress: feed.stress,
+            quotes: feed.quotes,
+            regimes_before: feed.regimes.map(|regimes| regimes.row_before(row)),
+            regimes: feed.regimes.map(|regimes| regimes.row(row)),
+            row,
+            bar: number,
+            mark_at: number - first,
+            is_last: number + 1 == venue.run.end,
+        }
+    }
 }
 
 impl Bar<'_> {
@@ -295,16 +320,15 @@ impl Account {
         scratch: &mut Scratch,
         recorder: &mut R,
     ) {
-        let TileFeed { tile, trailing_volume, volatility, stress, regimes, quotes, signals } = feed;
-        let (trailing_volume, volatility) = (*trailing_volume, *volatility);
+        let TileFeed { tile, stress, signals, .. } = feed;
         // Other accounts over this tile may need what this one must not go by.
         let stress = stress.filter(|_| Self::needs_stress(&self.plan));
         assert!(
-            trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
+            feed.trailing_volume.is_some() || !Self::needs_trailing_volume(&self.plan),
             "trailing volume is needed"
         );
         assert_eq!(
-            volatility.is_some(),
+            feed.volatility.is_some(),
             Self::volatility_window(&self.plan).is_some(),
             "volatility is given where slippage scales with it"
         );
@@ -335,21 +359,7 @@ impl Account {
             self.mark_quiet_bars(tile, number..busy, first);
             number = self.first_unsafe_bar::<R>(venue, tile, stress, number..busy, first);
             if number < end {
-                let (row, is_last) = (number - tile.bar0, number + 1 == venue.run.end);
-                let bar = Bar {
-                    venue,
-                    tile,
-                    trailing_volume,
-                    volatility,
-                    stress,
-                    quotes: *quotes,
-                    row,
-                    bar: number,
-                    mark_at: number - first,
-                    is_last,
-                    regimes_before: regimes.map(|regimes| regimes.row_before(row)),
-                    regimes: regimes.map(|regimes| regimes.row(row)),
-                };
+                let bar = Bar { stress, ..Bar::of(venue, feed, first, number) };
                 number += 1;
                 if bar.bar < event && self.orders.is_empty() {
                     self.plain_bar(&bar, signals, recorder);

@@ -100,9 +100,16 @@ impl NextOpen {
         self.entry.fill(0);
         self.any = false;
     }
-    /// Puts in an order that carries no levels.
-    pub(super) fn put(&mut self, lane: Lane, side: Side, order_id: u32, opening: Option<(f64, f64)>) {
-        let mut planned = Planned::new(order_id, side);
+    /// Puts in an order: an exit, or an entry of so many steps and units, with its stop loss.
+    pub(super) fn put(
+        &mut self,
+        lane: Lane,
+        side: Side,
+        order_id: u32,
+        opening: Option<(f64, f64)>,
+        stop_loss_px: f64,
+    ) {
+        let mut planned = Planned { stop_loss_px, ..Planned::new(order_id, side) };
         if let Some(opening) = opening {
             (planned.opening_steps, planned.opening_qty) = opening;
         }

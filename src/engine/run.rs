@@ -7,6 +7,7 @@ use super::stretch::Scratch;
 use crate::config::plan::EnginePlan;
 use crate::events::Recorder;
 use crate::execution::quotes::QuoteSets;
+use crate::execution::stop_quotes::{FROM_TRIALS, StopSets};
 use crate::execution::volatility::VolatilitySets;
 use crate::execution::volume::TrailingVolume;
 use crate::liquidity::RegimeSets;
@@ -50,6 +51,7 @@ pub fn run_account<R: Recorder>(
     let mut regimes = RegimeSets::new([plan.regimes()], market);
     let quoted = options.quotes && Account::takes_quotes(plan);
     let mut quotes = QuoteSets::new([quoted.then_some(plan)], market);
+    let mut stops = StopSets::new(market);
     let mut bar = 0;
     while bar < run.end {
         let rows = options.tile_bars.max(1).min(run.end - bar);
@@ -60,6 +62,9 @@ pub fn run_account<R: Recorder>(
         regimes.step(market, &tile);
         signals.step(market, &tile);
         quotes.load(&tile, quoted);
+        let asked = if quoted { signals.trial(0).stop_distances() } else { None };
+        stops.load(&tile, asked.into_iter().cycle().take(FROM_TRIALS));
+        let slot = asked.map(|(slot, _)| slot);
         let feed = TileFeed {
             tile: &tile,
             trailing_volume: trailing,
@@ -67,6 +72,7 @@ pub fn run_account<R: Recorder>(
             stress,
             regimes: regimes.of(0),
             quotes: quotes.of(0),
+            stops: slot.and_then(|slot| stops.of(slot)),
             signals: signals.trial(0),
         };
         account.step_tile(&venue, &feed, &mut scratch, recorder);

@@ -78,6 +78,21 @@ impl Levels {
             attached: 0,
         }
     }
+    /// Becomes equal to the levels of an account over the same symbols, in the memory it has.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.stop_loss_px.clone_from(&other.stop_loss_px);
+        self.take_profit_px.clone_from(&other.take_profit_px);
+        self.target_bar.clone_from(&other.target_bar);
+        self.trails.clone_from(&other.trails);
+        self.trailing.clone_from(&other.trailing);
+        self.low_trigger_px.clone_from(&other.low_trigger_px);
+        self.high_trigger_px.clone_from(&other.high_trigger_px);
+        self.attached = other.attached;
+    }
+    /// Whether stop losses that no trail moves are all there is.
+    pub fn are_stops(&self) -> bool {
+        self.trailing.iter().all(|&bits| bits == 0) && self.take_profit_px.iter().all(|px| px.is_nan())
+    }
     /// Whether any lane has a level.
     #[inline]
     pub fn any(&self) -> bool {

@@ -10,5 +10,6 @@ pub mod orders;
 pub mod pricing;
 pub mod quotes;
 pub mod rules;
+pub mod stop_quotes;
 pub mod volatility;
 pub mod volume;

@@ -80,13 +80,13 @@ impl LaneBounds {
 
 /// The grids of all lanes, in the form kernels take.
 #[derive(Debug)]
-struct LaneGrids {
-    inverse: Vec<f64>,
-    size: Vec<f64>,
+pub(super) struct LaneGrids {
+    pub(super) inverse: Vec<f64>,
+    pub(super) size: Vec<f64>,
 }
 
 impl LaneGrids {
-    fn new(market: &Market, grid_of: impl Fn(usize) -> Option<StepGrid>) -> Self {
+    pub(super) fn new(market: &Market, grid_of: impl Fn(usize) -> Option<StepGrid>) -> Self {
         let grids =
             (0..market.lanes()).map(|lane| (lane < market.symbols.len()).then(|| grid_of(lane)).flatten());
         let (inverse, size) =
@@ -162,16 +162,7 @@ impl QuoteSets {
                 market_prices(&tile.open[..len], factor, side == 1, lanes, inverse, size, out);
             }
             if let Some(notional) = terms.notional_usdt {
-                for size in sizes.iter_mut() {
-                    let last = size.len().saturating_sub(lanes);
-                    if follows {
-                        size.copy_within(last.., 0);
-                    }
-                    size.resize(lanes + len);
-                    if !follows {
-                        size[..lanes].fill(f64::NAN);
-                    }
-                }
+                sizes.iter_mut().for_each(|size| size.keep_last_row(lanes, lanes + len, follows));
                 let [steps, qty] = sizes;
                 let LaneGrids { inverse, size } = &self.steps;
                 let (close, open) = (&tile.close[..len], &tile.open[..len]);

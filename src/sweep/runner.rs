@@ -19,6 +19,7 @@ use crate::config::plan::EnginePlan;
 use crate::engine::{Account, Scratch, TileFeed, Venue};
 use crate::error::{BadInput, Error, Result};
 use crate::execution::quotes::QuoteSets;
+use crate::execution::stop_quotes::StopSets;
 use crate::execution::volatility::VolatilitySets;
 use crate::execution::volume::TrailingVolume;
 use crate::liquidity::{RegimePlan, RegimeSets};
@@ -459,6 +460,7 @@ fn run_accounts(
     let mut regimes = RegimeSets::new(plans.iter().map(|plan| plan.regimes()), job.market);
     let quoted = plans.iter().map(|plan| Account::takes_quotes(plan).then_some(*plan));
     let mut quotes = QuoteSets::new(quoted, job.market);
+    let mut stops = StopSets::new(job.market);
     let mut orders_filled = 0;
     let mut bar = 0;
     while bar < job.run.end && !plans.is_empty() {
@@ -471,16 +473,21 @@ fn run_accounts(
         signals.step(job.market, &tile);
         let wanted = quotes.are_worth_it(&tile, std::mem::take(&mut orders_filled));
         quotes.load(&tile, wanted);
+        let quoted = (0..plans.len()).filter(|&trial| quotes.of(trial).is_some());
+        stops.load(&tile, quoted.filter_map(|trial| signals.trial(trial).stop_distances()));
         for (trial, (account, outcome)) in accounts.iter_mut().enumerate() {
             let Ok(stats) = outcome else { continue };
+            let (quotes, signals) = (quotes.of(trial), signals.trial(trial));
+            let slot = quotes.and_then(|_| signals.stop_distances()).map(|(slot, _)| slot);
             let feed = TileFeed {
                 tile: &tile,
                 trailing_volume: trailing,
                 volatility: volatility.of(trial),
                 stress,
                 regimes: regimes.of(trial),
-                quotes: quotes.of(trial),
-                signals: signals.trial(trial),
+                quotes,
+                stops: slot.and_then(|slot| stops.of(slot)),
+                signals,
             };
             let step = || account.step_tile(venue, &feed, &mut scratch, stats);
             // A broken invariant is a defect of the engine: it ends its own trial, loudly, and no other.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use barloom::config::plan::EnginePlan;
 use barloom::engine::api::{
-    AttachedLevels, Fill, FundingPayment, Insurance, MarkRows, OrderEnd, OrderIntent, PointValues, Recorder,
-    Side, SignalTile,
+    Attached, AttachedLevels, Fill, FundingPayment, Insurance, MarkRows, OrderEnd, OrderIntent, PointValues,
+    Recorder, Side, SignalTile,
 };
 use barloom::engine::{Account, RunOptions, run_account};
 use barloom::market::{Market, Tile};
@@ -124,17 +124,38 @@ struct Masks<'a> {
     has_levels: bool,
 }
 
-struct Levels<'a>(&'a RefSignals);
+struct Levels<'a> {
+    signals: &'a RefSignals,
+    /// Stop distances `[bar][lane]` in place of the signals' levels; empty: none.
+    distances: &'a [f64],
+    lanes: usize,
+    /// Bars of the tile.
+    bars: Range<usize>,
+}
 
 impl PointValues for Levels<'_> {
     fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels {
-        let signal = &self.0[tile.bar0 + row][symbol];
-        if side == Side::Buy { signal.long_levels } else { signal.short_levels }
+        let bar = tile.bar0 + row;
+        if self.distances.is_empty() {
+            let signal = &self.signals[bar][symbol];
+            return if side == Side::Buy { signal.long_levels } else { signal.short_levels };
+        }
+        let distance = self.distances[bar * self.lanes + symbol];
+        if distance > 0.0 {
+            let stop_loss_px = tile.close[row * tile.lanes + symbol] - side.sign() * distance;
+            AttachedLevels::Prices(Attached { stop_loss_px, ..Attached::NONE })
+        } else {
+            AttachedLevels::Rejected("stop_distance")
+        }
+    }
+    fn stop_distances(&self) -> Option<(usize, &[f64])> {
+        let panel = (self.bars.start * self.lanes, self.bars.end * self.lanes);
+        (!self.distances.is_empty()).then(|| (3, &self.distances[panel.0..panel.1]))
     }
 }
 
 impl<'a> Masks<'a> {
-    fn of(case: &'a RandomCase) -> Self {
+    fn of(case: &'a RandomCase, distances: &'a [f64]) -> Self {
         let words = case.market.words();
         let mask = |is_set: fn(&RefSignal) -> bool| {
             let mut mask = vec![0_u64; case.signals.len() * words];
@@ -151,14 +172,15 @@ impl<'a> Masks<'a> {
             long_exit: mask(|s| s.long_exit),
             short_entry: mask(|s| s.short_entry),
             short_exit: mask(|s| s.short_exit),
-            levels: Levels(&case.signals),
+            levels: Levels { signals: &case.signals, distances, lanes: case.market.lanes(), bars: 0..0 },
             intents: &case.intents,
             never_trails: !trails(case),
-            has_levels: !case
-                .signals
-                .iter()
-                .flatten()
-                .all(|s| [s.long_levels, s.short_levels].iter().all(is_none)),
+            has_levels: !distances.is_empty()
+                || !case
+                    .signals
+                    .iter()
+                    .flatten()
+                    .all(|s| [s.long_levels, s.short_levels].iter().all(is_none)),
         }
     }
     fn rows(&self, bars: Range<usize>) -> SignalTile<'_> {
@@ -166,7 +188,7 @@ impl<'a> Masks<'a> {
         let from = self.intents.partition_point(|i| (i.bar as usize) < first);
         let to = self.intents.partition_point(|i| (i.bar as usize) < end);
         let intents = &self.intents[from..to];
-        if self.levels.0.is_empty() {
+        if self.levels.signals.is_empty() {
             return SignalTile { intents, never_trails: self.never_trails, ..SignalTile::default() };
         }
         let rows = first * self.words..end * self.words;
@@ -206,15 +228,14 @@ fn is_none(levels: &AttachedLevels) -> bool {
 /// The masks as the engine's signal source: it remembers which bars were stepped last.
 struct Source<'a> {
     masks: Masks<'a>,
-    current: Option<Range<usize>>,
 }
 
 impl SignalSource for Source<'_> {
     fn step(&mut self, _market: &Market, tile: &Tile<'_>) {
-        self.current = Some(tile.bar0..tile.bar0 + tile.rows);
+        self.masks.levels.bars = tile.bar0..tile.bar0 + tile.rows;
     }
     fn trial(&self, _trial: usize) -> SignalTile<'_> {
-        self.masks.rows(self.current.clone().expect("stepped before it is asked"))
+        self.masks.rows(self.masks.levels.bars.clone())
     }
 }
 
@@ -223,22 +244,25 @@ pub(crate) fn run_case<R: Recorder>(case: &RandomCase, tile_rows: usize, recorde
     run_case_to_the_end(case, tile_rows, recorder).0
 }
 
-/// The same as a sweep would, with the account it ends with.
-pub(crate) fn sweep_case<R: Recorder>(case: &RandomCase, tile_rows: usize, recorder: R) -> (R, Account) {
-    run_with(case, tile_rows, true, recorder)
-}
-
 /// The same, with the account it ends with.
 pub(crate) fn run_case_to_the_end<R: Recorder>(
     case: &RandomCase,
     tile_rows: usize,
     recorder: R,
 ) -> (R, Account) {
-    run_with(case, tile_rows, false, recorder)
+    run_case_with(case, tile_rows, &[], false, recorder)
 }
 
-fn run_with<R: Recorder>(case: &RandomCase, tile_rows: usize, quotes: bool, mut recorder: R) -> (R, Account) {
-    let mut source = Source { masks: Masks::of(case), current: None };
+/// The same, where entries carry stops at these distances `[bar][lane]` (empty: what the case has), and with the prices
+/// of orders and stops made beforehand, as sweeps do.
+pub(crate) fn run_case_with<R: Recorder>(
+    case: &RandomCase,
+    tile_rows: usize,
+    distances: &[f64],
+    quotes: bool,
+    mut recorder: R,
+) -> (R, Account) {
+    let mut source = Source { masks: Masks::of(case, distances) };
     let options = RunOptions { tile_bars: tile_rows, quotes, on_tile: &mut |_| true };
     let account =
         run_account(&case.market, case.run.clone(), &case.plan, &mut source, &mut recorder, options)

@@ -279,6 +279,12 @@ impl PointValues for TrialDistances {
         };
         AttachedLevels::Prices(Attached { stop_loss_px, take_profit_px, trail_px, ..Attached::NONE })
     }
+    fn stop_distances(&self) -> Option<(usize, &[f64])> {
+        match (self.stop, self.take_profit, self.trail) {
+            (Some(Distance::Panel(slot)), None, None) => Some((slot, &self.panels[slot])),
+            _ => None,
+        }
+    }
 }
 
 /// One symbol at one close.
