@@ -510,4 +510,6 @@ pub trait Recorder {
     fn marks(&mut self, rows: &MarkRows<'_>);
     /// Whether order ends, and margins at every close, are wanted; a sweep does without.
     const WANTS_ORDERS: bool;
+    /// Whether the ids of orders are read; fills of a recorder that does not read them may be without.
+    const READS_ORDER_IDS: bool = true;
 }

@@ -15,7 +15,7 @@ use barloom_kernels::fills::{Acts, Event};
 
 use super::account::{Account, Bar, TileFeed, Venue, for_each_bit};
 use super::next_open::Settled;
-use crate::events::{Fill, FundingPayment, Insurance, MarkRows, NO_TAG, OrderEnd, Recorder, Side};
+use crate::events::{Fill, FundingPayment, Insurance, MarkRows, NO_ORDER, NO_TAG, OrderEnd, Recorder, Side};
 use crate::execution::quotes::Quotes;
 use crate::execution::stop_quotes::StopQuotes;
 use crate::portfolio::{Booked, Lane};
@@ -60,6 +60,33 @@ impl Recorder for Capture {
     fn marks(&mut self, _: &MarkRows<'_>) {}
 }
 
+/// Numbers of the orders of a stretch: by symbol at the close that decides them.
+struct OrderIds<'a> {
+    scratch: &'a Scratch,
+    words: usize,
+    /// The first order that the open of this row ends has the next id.
+    next_row: usize,
+    next_id: u32,
+}
+
+impl OrderIds<'_> {
+    fn orders(&self, row: usize) -> &[u64] {
+        &self.scratch.filled[row * self.words..(row + 1) * self.words]
+    }
+    fn go_to(&mut self, row: usize) {
+        for row in self.next_row..row {
+            self.next_id += self.orders(row).iter().map(|bits| bits.count_ones()).sum::<u32>();
+        }
+        self.next_row = self.next_row.max(row);
+    }
+    fn of(&mut self, row: usize, lane: Lane) -> u32 {
+        self.go_to(row);
+        let orders = self.orders(row);
+        let lower: u32 = orders[..lane.word].iter().map(|bits| bits.count_ones()).sum();
+        self.next_id + lower + (orders[lane.word] & (lane.bit - 1)).count_ones()
+    }
+}
+
 impl Account {
     /// Steps through as many of these bars as have nothing in them but fills of level signals and stops; gives back the
     /// first that has more. `bars` end before the next bar in which anything is due; `first` is the first of the marks.
@@ -95,7 +122,10 @@ impl Account {
                 return bars.start;
             }
             scratch.remember(self, feed.stops.is_some());
-            self.settle_fills(&known, scratch, start..end);
+            match feed.stops {
+                None => self.settle_fills::<false>(&known, scratch, start..end),
+                Some(_) => self.settle_fills::<true>(&known, scratch, start..end),
+            }
             self.mark_fills(&known, scratch, start..end);
             // Where equity is gone nothing opens any more: the bar that finds out decides for itself.
             let sizes = |row: &usize| {
@@ -107,7 +137,10 @@ impl Account {
             scratch.restore(self, feed.stops.is_some());
             end = row;
         }
-        self.tell_fills(&known, scratch, start..end, recorder);
+        match feed.stops {
+            None => self.tell_fills::<R, false>(&known, scratch, start..end, recorder),
+            Some(_) => self.tell_fills::<R, true>(&known, scratch, start..end, recorder),
+        }
         self.next_open.clear();
         self.wait_for_next_open(&known, scratch, end);
         let at = at + end - start - 1;
@@ -116,7 +149,14 @@ impl Account {
         tile.bar0 + end
     }
     /// Books the fills of rows, one after the other.
-    fn settle_fills(&mut self, bars: &Bars<'_>, scratch: &mut Scratch, rows: Range<usize>) {
+    ///
+    /// `STOPS`: there may be stops among them, which cost what they cost only here.
+    fn settle_fills<const STOPS: bool>(
+        &mut self,
+        bars: &Bars<'_>,
+        scratch: &mut Scratch,
+        rows: Range<usize>,
+    ) {
         let count = scratch.events_before(rows.end);
         scratch.make_room(bars.most_events());
         scratch.stop_fills.clear();
@@ -127,8 +167,8 @@ impl Account {
         let events = scratch.events[..count].iter().zip(&mut scratch.settled[..count]);
         for ((&event, settled), (((lane_of, qty), entry), wallet)) in events.zip(after) {
             let lane = Lane::of(event.symbol());
-            let booked = if event.stops().is_none() {
-                *settled = self.settle_order(bars, event, lane);
+            let booked = if !STOPS || event.stops().is_none() {
+                *settled = self.settle_order::<STOPS>(bars, event, lane);
                 settled.booked
             } else {
                 let fill = self.settle_stop(bars, event, lane);
@@ -148,7 +188,7 @@ impl Account {
     }
     /// Books an exit or an entry at the open, with the stop it brings.
     #[inline(always)]
-    fn settle_order(&mut self, bars: &Bars<'_>, event: Event, lane: Lane) -> Settled {
+    fn settle_order<const STOPS: bool>(&mut self, bars: &Bars<'_>, event: Event, lane: Lane) -> Settled {
         let (tile, quotes) = (bars.feed.tile, bars.quotes);
         let side = if event.buys() { Side::Buy } else { Side::Sell };
         let (bar, at) = (tile.bar0 + event.row(), event.row() * tile.lanes + lane.symbol);
@@ -156,7 +196,7 @@ impl Account {
         let price_px = quotes.price_px(side, at);
         let settled = self.book_market(&bars.venue.rules[lane.symbol], lane, side, opening, price_px);
         self.began_bar[lane.symbol] = bar as u32;
-        if let Some(stops) = bars.stops {
+        if let Some(stops) = bars.stops.filter(|_| STOPS) {
             self.levels.clear(lane);
             if event.opens() {
                 let stop_px = stops.by_fill()[usize::from(!event.buys())][at];
@@ -202,48 +242,37 @@ impl Account {
         count_bits(&held[rows.start * words..rows.end * words], words, &mut marks.positions[at]);
     }
     /// Tells a recorder of the fills of rows, and counts their orders.
-    fn tell_fills<R: Recorder>(
+    fn tell_fills<R: Recorder, const STOPS: bool>(
         &mut self,
         bars: &Bars<'_>,
         scratch: &Scratch,
         rows: Range<usize>,
         recorder: &mut R,
     ) {
-        let (tile, words) = (bars.feed.tile, self.book.words());
-        let orders = |row: usize| &scratch.filled[row * words..(row + 1) * words];
-        let count = |masks: &[u64]| masks.iter().map(|bits| bits.count_ones()).sum::<u32>();
-        // Orders are numbered by symbol at the close that decides them. Nobody but a test ever asks.
-        let (mut numbered_row, mut id) = (rows.start + 1, self.orders.next_id());
+        let tile = bars.feed.tile;
+        let mut ids =
+            OrderIds { scratch, words: tile.words, next_row: rows.start + 1, next_id: self.orders.next_id() };
         let events = &scratch.events[..scratch.events_before(rows.end)];
         let mut stop_fills = scratch.stop_fills.iter();
         for (event, &fill) in events.iter().zip(&scratch.settled) {
-            if event.stops().is_some() {
+            if STOPS && event.stops().is_some() {
                 recorder.fill(stop_fills.next().expect("one for each"));
                 continue;
             }
             let (row, lane) = (event.row(), Lane::of(event.symbol()));
-            while numbered_row < row {
-                id += count(orders(numbered_row));
-                numbered_row += 1;
-            }
-            let order_id = if row == rows.start {
-                self.next_open.order_id(lane.symbol)
-            } else {
-                let decided = orders(row);
-                id + count(&decided[..lane.word]) + (decided[lane.word] & (lane.bit - 1)).count_ones()
+            let order_id = match R::READS_ORDER_IDS {
+                false => NO_ORDER,
+                true if row == rows.start => self.next_open.order_id(lane.symbol),
+                true => ids.of(row, lane),
             };
             let base_px = tile.open[row * tile.lanes + lane.symbol];
-            recorder.fill(&self.market_fill(
-                tile.bar0 + row,
-                lane,
-                order_id,
-                NO_TAG,
-                event.opens(),
-                base_px,
-                fill,
-            ));
+            let (bar, opens) = (tile.bar0 + row, event.opens());
+            recorder.fill(&self.market_fill(bar, lane, order_id, NO_TAG, opens, base_px, fill));
         }
-        self.orders.skip_ids((rows.start + 1..rows.end).map(|row| count(orders(row))).sum());
+        if R::READS_ORDER_IDS {
+            ids.go_to(rows.end);
+            self.orders.set_next_id(ids.next_id);
+        }
         self.next_open.count_filled(events.len() - scratch.stop_fills.len());
     }
     /// What the last close of a stretch decided waits for the open after it.

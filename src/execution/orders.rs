@@ -218,9 +218,9 @@ impl OrderQueue {
     pub fn next_id(&self) -> u32 {
         self.next_id
     }
-    /// Takes so many ids at once.
-    pub fn skip_ids(&mut self, ids: u32) {
-        self.next_id += ids;
+    /// Goes on from this id.
+    pub fn set_next_id(&mut self, next_id: u32) {
+        self.next_id = next_id;
     }
     /// Whether nothing waits.
     #[inline]

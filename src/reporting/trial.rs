@@ -364,6 +364,7 @@ impl Recorder for TrialStats {
     }
 
     const WANTS_ORDERS: bool = false;
+    const READS_ORDER_IDS: bool = false;
 }
 
 #[cfg(test)]
