@@ -9,7 +9,7 @@ use crate::simd::{Simd, at_level};
 
 mod stops;
 
-pub use stops::{StopBars, Stops, find_fills_and_stops};
+pub use stops::{StopBars, Stops, find_fills_and_stops, may_touch};
 
 /// Symbols of a mask word that have a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -145,6 +145,8 @@ impl Event {
     const BUYS: u64 = 2;
     const GAPPED: u64 = 4;
     const STOPPED: u64 = 8;
+    const ENTERED_BIT: u32 = 4;
+    const SYMBOL_BIT: u32 = 5;
 
     /// Row of the tile at whose open it is.
     #[inline(always)]
@@ -154,7 +156,7 @@ impl Event {
     /// Symbol id.
     #[inline(always)]
     pub fn symbol(self) -> usize {
-        (self.0 as u32 >> 4) as usize
+        (self.0 as u32 >> Self::SYMBOL_BIT) as usize
     }
     /// Whether it buys.
     #[inline(always)]
@@ -165,6 +167,11 @@ impl Event {
     #[inline(always)]
     pub fn opens(self) -> bool {
         self.0 & Self::OPENS != 0
+    }
+    /// Whether a stop closes a position that this very bar opened.
+    #[inline(always)]
+    pub fn stops_entry(self) -> bool {
+        self.0 >> Self::ENTERED_BIT & 1 != 0
     }
     /// Whether a stop closes the position: `Some(true)` where the open has passed it, `Some(false)` inside the bar.
     #[inline(always)]
@@ -325,30 +332,38 @@ fn walk<S: Simd, T: StopTest<S>>(
         if unusual != 0 {
             return row;
         }
-        let like = |word: usize| ((row as u64) << 32) + ((word as u64) << 10);
+        let like = |word: usize| ((row as u64) << 32) + ((word as u64) << (6 + Event::SYMBOL_BIT));
         for (word, (now, next)) in now.iter().zip(next.iter()).enumerate() {
             let gapped = next.turn.gapped;
             if gapped != 0 {
-                len = add_events(out.events, len, gapped, like(word) | Event::GAPPED, now.held.short);
+                len = add_events(out.events, len, gapped, like(word) | Event::GAPPED, now.held.short, 0);
             }
         }
         for (word, (now, next)) in now.iter().zip(next.iter()).enumerate() {
             let exit = next.turn.exit;
             if exit != 0 {
-                len = add_events(out.events, len, exit, like(word), now.held.short);
+                len = add_events(out.events, len, exit, like(word), now.held.short, 0);
             }
         }
         for (word, (now, next)) in now.iter().zip(next.iter()).enumerate() {
             let (at, Acts { enter_long, enter_short, .. }) = (row * words + word, now.waiting);
             out.filled[at] = now.waiting.orders();
             out.held[at] = next.held.long | next.held.short;
-            len =
-                add_events(out.events, len, enter_long | enter_short, like(word) | Event::OPENS, enter_long);
+            len = add_events(
+                out.events,
+                len,
+                enter_long | enter_short,
+                like(word) | Event::OPENS,
+                enter_long,
+                0,
+            );
         }
         for (word, (now, next)) in now.iter_mut().zip(next.iter()).enumerate() {
             let Turn { stopped, opened, .. } = next.turn;
             if stopped != 0 {
-                len = add_events(out.events, len, stopped, like(word) | Event::STOPPED, opened.short);
+                let entered = now.waiting.enter_long | now.waiting.enter_short;
+                let like = like(word) | Event::STOPPED;
+                len = add_events(out.events, len, stopped, like, opened.short, entered);
             }
             stops.set(row, word, &now.waiting);
             *now = *next;
@@ -360,13 +375,24 @@ fn walk<S: Simd, T: StopTest<S>>(
 
 /// Adds an event for each bit at `len`, like one of symbol 0; gives back the new length.
 #[inline(always)]
-fn add_events(events: &mut [Event], mut len: usize, mut bits: u64, like: u64, buys: u64) -> usize {
+fn add_events(
+    events: &mut [Event],
+    mut len: usize,
+    mut bits: u64,
+    like: u64,
+    buys: u64,
+    entered: u64,
+) -> usize {
     loop {
         let slots = &mut events[len..len + AT_ONCE];
         let mut more = 0;
         for slot in slots {
             let bit = u64::from(bits.trailing_zeros() & 63);
-            *slot = Event(like + (bit << 4) + ((buys >> bit & 1) << 1));
+            *slot = Event(
+                like + (bit << Event::SYMBOL_BIT)
+                    + ((buys >> bit & 1) << 1)
+                    + ((entered >> bit & 1) << Event::ENTERED_BIT),
+            );
             more += usize::from(bits != 0);
             bits &= bits.wrapping_sub(1);
         }

@@ -278,29 +278,6 @@ impl Account {
             }
         }
     }
-    /// Closes a position by its stop, which the bar meets. `entered`: the position began at this open.
-    pub(super) fn close_by_stop<R: Recorder>(
-        &mut self,
-        bar: &Bar<'_>,
-        lane: Lane,
-        entered: bool,
-        recorder: &mut R,
-    ) {
-        let ohlc = Ohlc::of(bar, lane.symbol);
-        let (side, _) = self.closing(lane);
-        let (hit, level_px) = self.stop_meets(bar, lane, side, &ohlc);
-        let (gapped, base_px) = match hit {
-            StopHit::Gap { base_px } => (true, base_px),
-            StopHit::Through { base_px } => (false, base_px),
-            StopHit::No => unreachable!("a stop that was met is met"),
-        };
-        if entered {
-            self.opened[lane.word] |= lane.bit;
-        }
-        let hit = Hit::Stop { gapped, contested: false };
-        self.close_by_level(bar, lane, &ohlc, hit, (base_px, level_px), recorder);
-        self.opened[lane.word] &= !lane.bit;
-    }
     /// A position that was entered inside the bar meets its stop alone; the open lies before it (semantics 2.12).
     fn stop_after_entry<R: Recorder>(&mut self, bar: &Bar<'_>, lane: Lane, ohlc: &Ohlc, recorder: &mut R) {
         let stop_px = self.levels.stop_loss_px[lane.symbol];

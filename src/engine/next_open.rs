@@ -67,12 +67,65 @@ pub(super) struct Settled {
     pub(super) price_px: f64,
     pub(super) fee_usdt: f64,
     pub(super) booked: Booked,
+    /// Price before slippage.
+    pub(super) base_px: f64,
+    /// The stop it came by; `NaN`: none.
+    pub(super) trigger_px: f64,
 }
 
 impl Settled {
     /// No order: what a buffer holds before its first one.
-    pub(super) const NONE: Self =
-        Self { side: Side::Buy, qty: 0.0, price_px: 0.0, fee_usdt: 0.0, booked: Booked::NONE };
+    pub(super) const NONE: Self = Self {
+        side: Side::Buy,
+        qty: 0.0,
+        price_px: 0.0,
+        fee_usdt: 0.0,
+        booked: Booked::NONE,
+        base_px: 0.0,
+        trigger_px: f64::NAN,
+    };
+}
+
+impl Settled {
+    /// The fill that a recorder is told of.
+    #[inline(always)]
+    pub(super) fn fill(self, bar: usize, lane: Lane, told: Told) -> Fill {
+        let Self { side, qty, price_px, fee_usdt, booked, base_px, trigger_px } = self;
+        let Told { order_id, tag, reason, flags, slippage_bps } = told;
+        Fill {
+            bar: bar as u32,
+            symbol: lane.symbol as u32,
+            order_id,
+            side,
+            qty,
+            price: price_px,
+            base_px,
+            trigger_px,
+            liquidity: Liquidity::Taker,
+            fee_usdt,
+            slippage_bps,
+            participation: f64::NAN,
+            reason,
+            flags,
+            regime: None,
+            realized_usdt: booked.realized_usdt,
+            position_before: booked.position_before,
+            position_after: booked.position_after,
+            avg_entry_before: booked.avg_entry_before,
+            avg_entry_after: booked.avg_entry_after,
+            tag,
+        }
+    }
+}
+
+/// What else a fill says of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    pub(super) order_id: u32,
+    pub(super) tag: u32,
+    pub(super) reason: FillReason,
+    pub(super) flags: FillFlags,
+    pub(super) slippage_bps: f64,
 }
 
 impl NextOpen {
@@ -369,12 +422,12 @@ impl Account {
                 rounded_price(rules, side, slipped, self.plan.execution.round_to_tick, None)
             }
         };
-        let settled = self.book_market(rules, lane, side, opening, price_px);
+        let settled = self.book_market(rules, lane, side, opening, base_px, price_px);
         self.levels.clear(lane);
         self.began_bar[lane.symbol] = bar.bar as u32;
         self.next_open.filled += 1;
-        let (order_id, tag) = (planned.order_id, planned.tag);
-        recorder.fill(&self.market_fill(bar.bar, lane, order_id, tag, opens, base_px, settled));
+        let Planned { order_id, tag, .. } = planned;
+        recorder.fill(&settled.fill(bar.bar, lane, Told { tag, ..self.told_of_order(order_id, opens) }));
         if opens && !(planned.stop_loss_px.is_nan() && planned.take_profit_px.is_nan()) {
             self.attach_planned(bar, lane, &planned);
         }
@@ -387,6 +440,7 @@ impl Account {
         lane: Lane,
         side: Side,
         (opening_steps, opening_qty): (f64, f64),
+        base_px: f64,
         price_px: f64,
     ) -> Settled {
         let s = side.sign();
@@ -396,45 +450,14 @@ impl Account {
         // What stood against it is gone, so that all of the position is what was opened; flat is +0.
         let qty_after = s * opening_qty + 0.0;
         let booked = self.book.book_fill(lane, s * steps, s * qty, qty_after, price_px, fee_usdt);
-        Settled { side, qty, price_px, fee_usdt, booked }
+        Settled { side, qty, price_px, fee_usdt, booked, base_px, trigger_px: f64::NAN }
     }
-    /// What a recorder is told of it.
-    #[expect(clippy::too_many_arguments, reason = "what a fill says beside its money")]
+    /// What the fill of a market order says of itself.
     #[inline(always)]
-    pub(super) fn market_fill(
-        &self,
-        bar: usize,
-        lane: Lane,
-        order_id: u32,
-        tag: u32,
-        opens: bool,
-        base_px: f64,
-        settled: Settled,
-    ) -> Fill {
-        let Settled { side, qty, price_px, fee_usdt, booked } = settled;
-        Fill {
-            bar: bar as u32,
-            symbol: lane.symbol as u32,
-            order_id,
-            side,
-            qty,
-            price: price_px,
-            base_px,
-            trigger_px: f64::NAN,
-            liquidity: Liquidity::Taker,
-            fee_usdt,
-            slippage_bps: self.fixed_slippage.bps,
-            participation: f64::NAN,
-            reason: if opens { FillReason::MarketEntry } else { FillReason::MarketExit },
-            flags: FillFlags::default(),
-            regime: None,
-            realized_usdt: booked.realized_usdt,
-            position_before: booked.position_before,
-            position_after: booked.position_after,
-            avg_entry_before: booked.avg_entry_before,
-            avg_entry_after: booked.avg_entry_after,
-            tag,
-        }
+    pub(super) fn told_of_order(&self, order_id: u32, opens: bool) -> Told {
+        let reason = if opens { FillReason::MarketEntry } else { FillReason::MarketExit };
+        let slippage_bps = self.fixed_slippage.bps;
+        Told { order_id, tag: NO_TAG, reason, flags: FillFlags::default(), slippage_bps }
     }
     fn attach_planned(&mut self, bar: &Bar<'_>, lane: Lane, planned: &Planned) {
         self.increased[lane.word] |= lane.bit;

@@ -13,12 +13,13 @@ use barloom_kernels::account::{RowChanges, mark_changing_rows};
 use barloom_kernels::bits::count_bits;
 use barloom_kernels::fills::{Acts, Event};
 
-use super::account::{Account, Bar, TileFeed, Venue, for_each_bit};
-use super::next_open::Settled;
-use crate::events::{Fill, FundingPayment, Insurance, MarkRows, NO_ORDER, NO_TAG, OrderEnd, Recorder, Side};
+use super::account::{Account, TileFeed, Venue, for_each_bit};
+use super::next_open::{Settled, Told};
+use crate::events::{FillFlags, FillReason, NO_ORDER, NO_TAG, Recorder, Side};
+use crate::execution::pricing::{StopHit, rounded_price, stop_hit};
 use crate::execution::quotes::Quotes;
 use crate::execution::stop_quotes::StopQuotes;
-use crate::portfolio::{Booked, Lane};
+use crate::portfolio::Lane;
 use crate::risk::{Balances, sizing_equity_usdt};
 use scratch::Changed;
 pub use scratch::Scratch;
@@ -42,22 +43,6 @@ impl Bars<'_> {
         let of_symbol = if self.stops.is_some() { 3 } else { 1 };
         self.feed.tile.rows * self.feed.tile.symbols * of_symbol
     }
-}
-
-/// The one fill of a stop.
-struct Capture(Option<Fill>);
-
-impl Recorder for Capture {
-    const WANTS_ORDERS: bool = false;
-
-    #[inline]
-    fn fill(&mut self, fill: &Fill) {
-        self.0 = Some(*fill);
-    }
-    fn funding(&mut self, _: &FundingPayment) {}
-    fn insurance(&mut self, _: &Insurance) {}
-    fn order_end(&mut self, _: &OrderEnd) {}
-    fn marks(&mut self, _: &MarkRows<'_>) {}
 }
 
 /// Numbers of the orders of a stretch: by symbol at the close that decides them.
@@ -121,7 +106,7 @@ impl Account {
             if end == start {
                 return bars.start;
             }
-            scratch.remember(self, feed.stops.is_some());
+            scratch.remember(self);
             match feed.stops {
                 None => self.settle_fills::<false>(&known, scratch, start..end),
                 Some(_) => self.settle_fills::<true>(&known, scratch, start..end),
@@ -134,12 +119,17 @@ impl Account {
                 sizing_equity_usdt(&self.plan, Balances { equity_usdt, wallet_usdt }) > 0.0
             };
             let Some(row) = (start..end).find(|row| !sizes(row)) else { break };
-            scratch.restore(self, feed.stops.is_some());
+            scratch.restore(self);
             end = row;
         }
         match feed.stops {
             None => self.tell_fills::<R, false>(&known, scratch, start..end, recorder),
             Some(_) => self.tell_fills::<R, true>(&known, scratch, start..end, recorder),
+        }
+        if feed.stops.is_some() {
+            let stops = &scratch.stops;
+            let held = &scratch.held[(end - 1) * tile.words..end * tile.words];
+            self.levels.replace_stops(held, &stops.px, &stops.below, &stops.above);
         }
         self.next_open.clear();
         self.wait_for_next_open(&known, scratch, end);
@@ -159,7 +149,10 @@ impl Account {
     ) {
         let count = scratch.events_before(rows.end);
         scratch.make_room(bars.most_events());
-        scratch.stop_fills.clear();
+        if STOPS {
+            scratch.stop_px.clear();
+            scratch.stop_px.extend_from_slice(&self.levels.stop_loss_px);
+        }
         let Changed { lane: lanes, qty, entry, wallet } = &mut scratch.changed;
         wallet[0] = self.book.wallet.value();
         let after =
@@ -167,52 +160,50 @@ impl Account {
         let events = scratch.events[..count].iter().zip(&mut scratch.settled[..count]);
         for ((&event, settled), (((lane_of, qty), entry), wallet)) in events.zip(after) {
             let lane = Lane::of(event.symbol());
-            let booked = if !STOPS || event.stops().is_none() {
-                *settled = self.settle_order::<STOPS>(bars, event, lane);
-                settled.booked
+            let fill = if STOPS && event.stops().is_some() {
+                self.settle_stop(bars, event, lane, scratch.stop_px[lane.symbol])
             } else {
-                let fill = self.settle_stop(bars, event, lane);
-                scratch.stop_fills.push(fill);
-                Booked {
-                    realized_usdt: fill.realized_usdt,
-                    position_before: fill.position_before,
-                    position_after: fill.position_after,
-                    avg_entry_before: fill.avg_entry_before,
-                    avg_entry_after: fill.avg_entry_after,
+                if let Some(stops) = bars.stops.filter(|_| STOPS) {
+                    let at = event.row() * bars.feed.tile.lanes + lane.symbol;
+                    scratch.stop_px[lane.symbol] = stops.by_fill()[usize::from(!event.buys())][at];
                 }
+                self.settle_order(bars, event, lane)
             };
             *lane_of = lane.symbol as u32;
-            (*qty, *entry) = (booked.position_after, booked.avg_entry_after);
+            (*qty, *entry) = (fill.booked.position_after, fill.booked.avg_entry_after);
             *wallet = self.book.wallet.value();
+            *settled = fill;
         }
     }
-    /// Books an exit or an entry at the open, with the stop it brings.
+    /// Books an exit or an entry at the open.
     #[inline(always)]
-    fn settle_order<const STOPS: bool>(&mut self, bars: &Bars<'_>, event: Event, lane: Lane) -> Settled {
+    fn settle_order(&mut self, bars: &Bars<'_>, event: Event, lane: Lane) -> Settled {
         let (tile, quotes) = (bars.feed.tile, bars.quotes);
         let side = if event.buys() { Side::Buy } else { Side::Sell };
-        let (bar, at) = (tile.bar0 + event.row(), event.row() * tile.lanes + lane.symbol);
+        let at = event.row() * tile.lanes + lane.symbol;
         let opening = if event.opens() { quotes.size_before(at) } else { (0.0, 0.0) };
-        let price_px = quotes.price_px(side, at);
-        let settled = self.book_market(&bars.venue.rules[lane.symbol], lane, side, opening, price_px);
-        self.began_bar[lane.symbol] = bar as u32;
-        if let Some(stops) = bars.stops.filter(|_| STOPS) {
-            self.levels.clear(lane);
-            if event.opens() {
-                let stop_px = stops.by_fill()[usize::from(!event.buys())][at];
-                self.levels.attach(lane, event.buys(), stop_px, f64::NAN, bar);
-            }
-        }
-        settled
+        let (base_px, price_px) = (tile.open[at], quotes.price_px(side, at));
+        self.began_bar[lane.symbol] = (tile.bar0 + event.row()) as u32;
+        self.book_market(&bars.venue.rules[lane.symbol], lane, side, opening, base_px, price_px)
     }
-    /// Closes a position by its stop.
-    fn settle_stop(&mut self, bars: &Bars<'_>, event: Event, lane: Lane) -> Fill {
-        let number = bars.feed.tile.bar0 + event.row();
-        let bar = Bar::of(bars.venue, bars.feed, bars.first, number);
-        let entered = self.began_bar[lane.symbol] == number as u32;
-        let mut capture = Capture(None);
-        self.close_by_stop(&bar, lane, entered, &mut capture);
-        capture.0.expect("a stop closes its position at once")
+    /// Closes a position by its stop; the slow twin is [`Account::close_by_level`].
+    #[inline(always)]
+    fn settle_stop(&mut self, bars: &Bars<'_>, event: Event, lane: Lane, stop_px: f64) -> Settled {
+        let tile = bars.feed.tile;
+        let rules = &bars.venue.rules[lane.symbol];
+        let side = if event.buys() { Side::Buy } else { Side::Sell };
+        let at = event.row() * tile.lanes + lane.symbol;
+        let execution = &self.plan.execution;
+        let (open, overshoot) = (tile.open[at], execution.stop_overshoot);
+        let (StopHit::Gap { base_px } | StopHit::Through { base_px }) =
+            stop_hit(rules, side, stop_px, open, tile.high[at], tile.low[at], overshoot)
+        else {
+            unreachable!("a stop that was met is met")
+        };
+        let slipped = base_px * self.fixed_slippage.stop_factor[usize::from(event.buys())];
+        let price_px = rounded_price(rules, side, slipped, execution.round_to_tick, None);
+        let settled = self.book_market(rules, lane, side, (0.0, 0.0), base_px, price_px);
+        Settled { trigger_px: stop_px, ..settled }
     }
     /// Marks the closes of rows into the mark buffers.
     fn mark_fills(&mut self, bars: &Bars<'_>, scratch: &mut Scratch, rows: Range<usize>) {
@@ -253,27 +244,40 @@ impl Account {
         let mut ids =
             OrderIds { scratch, words: tile.words, next_row: rows.start + 1, next_id: self.orders.next_id() };
         let events = &scratch.events[..scratch.events_before(rows.end)];
-        let mut stop_fills = scratch.stop_fills.iter();
-        for (event, &fill) in events.iter().zip(&scratch.settled) {
-            if STOPS && event.stops().is_some() {
-                recorder.fill(stop_fills.next().expect("one for each"));
-                continue;
-            }
+        for (event, &settled) in events.iter().zip(&scratch.settled) {
             let (row, lane) = (event.row(), Lane::of(event.symbol()));
-            let order_id = match R::READS_ORDER_IDS {
-                false => NO_ORDER,
-                true if row == rows.start => self.next_open.order_id(lane.symbol),
-                true => ids.of(row, lane),
+            let told = match event.stops().filter(|_| STOPS) {
+                Some(gapped) => self.told_of_stop(gapped, event.stops_entry()),
+                None => {
+                    let order_id = match R::READS_ORDER_IDS {
+                        false => NO_ORDER,
+                        true if row == rows.start => self.next_open.order_id(lane.symbol),
+                        true => ids.of(row, lane),
+                    };
+                    self.told_of_order(order_id, event.opens())
+                }
             };
-            let base_px = tile.open[row * tile.lanes + lane.symbol];
-            let (bar, opens) = (tile.bar0 + row, event.opens());
-            recorder.fill(&self.market_fill(bar, lane, order_id, NO_TAG, opens, base_px, fill));
+            recorder.fill(&settled.fill(tile.bar0 + row, lane, told));
         }
         if R::READS_ORDER_IDS {
             ids.go_to(rows.end);
             self.orders.set_next_id(ids.next_id);
         }
-        self.next_open.count_filled(events.len() - scratch.stop_fills.len());
+        self.next_open.count_filled(events.len());
+    }
+    /// What the fill of a stop says of itself.
+    #[inline(always)]
+    fn told_of_stop(&self, gapped: bool, entered: bool) -> Told {
+        let reason = match (entered, gapped) {
+            (true, _) => FillReason::StopLossEntryBar,
+            (false, true) => FillReason::StopLossGap,
+            (false, false) => FillReason::StopLoss,
+        };
+        let flags = FillFlags::default()
+            .with(FillFlags::GAPPED, gapped)
+            .with(FillFlags::STOP_RUN, !gapped)
+            .with(FillFlags::ENTRY_AND_EXIT, entered);
+        Told { order_id: NO_ORDER, tag: NO_TAG, reason, flags, slippage_bps: self.fixed_slippage.stop_bps }
     }
     /// What the last close of a stretch decided waits for the open after it.
     fn wait_for_next_open(&mut self, bars: &Bars<'_>, scratch: &Scratch, end: usize) {

@@ -78,16 +78,20 @@ impl Levels {
             attached: 0,
         }
     }
-    /// Becomes equal to the levels of an account over the same symbols, in the memory it has.
-    pub fn copy_from(&mut self, other: &Self) {
-        self.stop_loss_px.clone_from(&other.stop_loss_px);
-        self.take_profit_px.clone_from(&other.take_profit_px);
-        self.target_bar.clone_from(&other.target_bar);
-        self.trails.clone_from(&other.trails);
-        self.trailing.clone_from(&other.trailing);
-        self.low_trigger_px.clone_from(&other.low_trigger_px);
-        self.high_trigger_px.clone_from(&other.high_trigger_px);
-        self.attached = other.attached;
+    /// Puts stop losses in the place of all there is: those of the lanes that are held, with their triggers.
+    ///
+    /// # Panics
+    /// When there are fewer columns or words than lanes.
+    pub fn replace_stops(&mut self, held: &[u64], px: &[f64], below: &[f64], above: &[f64]) {
+        self.attached = 0;
+        for at in 0..self.stop_loss_px.len() {
+            let is_held = held[at / 64] >> (at % 64) & 1 != 0;
+            self.attached += usize::from(is_held && !px[at].is_nan());
+            self.stop_loss_px[at] = if is_held { px[at] } else { f64::NAN };
+            self.low_trigger_px[at] = if is_held { below[at] } else { f64::NEG_INFINITY };
+            self.high_trigger_px[at] = if is_held { above[at] } else { f64::INFINITY };
+            self.trails[at].has_stop_loss = is_held && !px[at].is_nan();
+        }
     }
     /// Whether stop losses that no trail moves are all there is.
     pub fn are_stops(&self) -> bool {

@@ -79,13 +79,19 @@ pub struct FixedSlippage {
     pub bps: f64,
     /// What it makes of a price of 1, for sells and for buys.
     pub factor: [f64; 2],
+    /// Slippage of stops, bps.
+    pub stop_bps: f64,
+    /// What that makes of a price of 1, for sells and for buys.
+    pub stop_factor: [f64; 2],
 }
 
 impl FixedSlippage {
     /// Of a model that reads no volume.
     pub fn of(model: &Slippage) -> Self {
         let (bps, _) = slippage_bps(model, 0.0, 0.0, model.regime_mult_normal);
-        Self { bps, factor: [slippage_factor(Side::Sell, bps), slippage_factor(Side::Buy, bps)] }
+        let factor = |bps: f64| [slippage_factor(Side::Sell, bps), slippage_factor(Side::Buy, bps)];
+        let stop_bps = bps * model.stop_mult;
+        Self { bps, factor: factor(bps), stop_bps, stop_factor: factor(stop_bps) }
     }
 }
 

@@ -3,9 +3,11 @@
 
 use barloom_kernels::buffer::AlignedBuffer;
 use barloom_kernels::elementwise::valid_mask;
+use barloom_kernels::fills::may_touch;
 use barloom_kernels::grid::stop_prices;
 
 use super::quotes::LaneGrids;
+use super::rules::SLACK;
 use crate::market::{Market, Tile};
 
 /// Stop losses at one distance over one tile.
@@ -18,6 +20,8 @@ pub struct StopQuotes {
     px: [AlignedBuffer; 2],
     /// Bits `[row][word]` of those that are numbers, over the same rows.
     valid: Vec<u64>,
+    /// Bits `[row][word]` of those that the bar their entry fills in may touch.
+    touched: [Vec<u64>; 2],
     /// The bar after the last one that has any.
     next_bar: usize,
     is_made: bool,
@@ -28,6 +32,11 @@ impl StopQuotes {
     #[inline]
     pub fn by_fill(&self) -> [&[f64]; 2] {
         [&self.px[0], &self.px[1]]
+    }
+    /// Bits of those that the bar of the fill may touch.
+    #[inline]
+    pub fn touched_by_fill(&self) -> [&[u64]; 2] {
+        [&self.touched[0], &self.touched[1]]
     }
     /// Bits of the symbols that have one, by the row of the fill.
     #[inline]
@@ -71,18 +80,22 @@ impl StopSets {
         let known = self.sets.iter().position(|set| set.slot == slot);
         let at = known.unwrap_or_else(|| {
             let px = [(); 2].map(|()| AlignedBuffer::default());
-            self.sets.push(StopQuotes { slot, px, valid: Vec::new(), next_bar: usize::MAX, is_made: false });
+            let (valid, touched) = (Vec::new(), [Vec::new(), Vec::new()]);
+            self.sets.push(StopQuotes { slot, px, valid, touched, next_bar: usize::MAX, is_made: false });
             self.sets.len() - 1
         });
         let (lanes, len) = (tile.lanes, tile.rows * tile.lanes);
-        let StopQuotes { px, valid, next_bar, is_made, .. } = &mut self.sets[at];
+        let StopQuotes { px, valid, touched, next_bar, is_made, .. } = &mut self.sets[at];
         let follows = *next_bar == tile.bar0;
         (*next_bar, *is_made) = (tile.bar0 + tile.rows, true);
-        for (px, is_long) in px.iter_mut().zip([true, false]) {
+        for ((px, touched), is_long) in px.iter_mut().zip(touched).zip([true, false]) {
             px.keep_last_row(lanes, lanes + len, follows);
             let LaneGrids { inverse, size } = &self.ticks;
             let (close, distance) = (&tile.close[..len], &distance[..len]);
             stop_prices(close, distance, is_long, lanes, inverse, size, &mut px[lanes..]);
+            let extreme = if is_long { tile.low } else { tile.high };
+            touched.resize(tile.rows * tile.words, 0);
+            may_touch(&extreme[..len], &px[..len], is_long, SLACK, lanes, tile.words, touched);
         }
         valid.resize((tile.rows + 1) * tile.words, 0);
         valid_mask(&px[0], lanes, tile.words, valid);

@@ -20,6 +20,10 @@ pub struct StopBars<'a> {
     pub long_px: &'a [f64],
     /// Those of short entries.
     pub short_px: &'a [f64],
+    /// Bits `[row][word]` of the long entries whose stop their own first bar may touch; see [`may_touch`].
+    pub long_touched: &'a [u64],
+    /// Those of the short entries.
+    pub short_touched: &'a [u64],
     /// Relative difference up to which a price and a stop that differ may be the same price.
     pub slack: f64,
 }
@@ -73,6 +77,8 @@ enum Meets {
 ///     low: &panel([99.0, 99.0, 94.0]),
 ///     long_px: &[row(95.0); 4].concat(),
 ///     short_px: &[row(105.0); 4].concat(),
+///     long_touched: &[0, 0, 1],
+///     short_touched: &[0; 3],
 ///     slack: 1e-8,
 /// };
 /// let (mut px, mut below, mut above) = ([f64::NAN; 8], [f64::NEG_INFINITY; 8], [f64::INFINITY; 8]);
@@ -119,6 +125,51 @@ pub fn find_fills_and_stops(
     })
 }
 
+/// Bits `[row][word]` of the lanes whose bar may touch a price: one that a hair makes the difference for counts.
+///
+/// Formula: longs `low <= px + |px|·slack`, shorts `high >= px − |px|·slack`. Shape: `extreme` (lows for longs, highs for
+/// shorts) and `px` `[row][lane]`, `words` words per row out. Units: price. Warm-up: none. NaN: nothing is touched. Source:
+/// definition.
+///
+/// ```
+/// use barloom_kernels::fills::may_touch;
+/// let mut bits = [0];
+/// may_touch(&[9.0; 8], &[8.0, 9.0, 10.0, f64::NAN, 8.0, 8.0, 8.0, 8.0], true, 1e-8, 8, 1, &mut bits);
+/// assert_eq!(bits[0], 0b110);
+/// ```
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn may_touch(
+    extreme: &[f64],
+    px: &[f64],
+    is_long: bool,
+    slack: f64,
+    lanes: usize,
+    words: usize,
+    bits: &mut [u64],
+) {
+    assert!(
+        lanes.is_multiple_of(LANE_CHUNK) && words * 64 >= lanes,
+        "a row is whole chunks and has a bit per lane"
+    );
+    assert!(extreme.len() == px.len() && px.len() * words == bits.len() * lanes, "panels of one shape");
+    at_level!(simd => {
+        let rows = extreme.chunks_exact(lanes).zip(px.chunks_exact(lanes)).zip(bits.chunks_exact_mut(words));
+        for ((extreme, px), bits) in rows {
+            bits.fill(0);
+            let chunks = extreme.as_chunks::<LANE_CHUNK>().0.iter().zip(px.as_chunks::<LANE_CHUNK>().0);
+            for (chunk, (extreme, px)) in chunks.enumerate() {
+                let (extreme, px) = (f64x8::load_array_ref(simd, extreme), f64x8::load_array_ref(simd, px));
+                let hair = px.abs() * slack;
+                let hit = if is_long { extreme.simd_le(px + hair) } else { extreme.simd_ge(px - hair) };
+                let at = chunk * LANE_CHUNK;
+                bits[at / 64] |= hit.to_bitmask() << (at % 64);
+            }
+        }
+    });
+}
+
 struct Test<'a, 'b, 'c> {
     bars: &'a StopBars<'b>,
     stops: &'a mut Stops<'c>,
@@ -159,13 +210,18 @@ impl<S: Simd> StopTest<S> for Test<'_, '_, '_> {
         let span = row * lanes..(row + 1) * lanes;
         let (low, high) = (&self.bars.low[span.clone()], &self.bars.high[span]);
         let mut unusual = 0;
+        let (low, high) = (low.as_chunks::<LANE_CHUNK>().0, high.as_chunks::<LANE_CHUNK>().0);
+        let below = self.stops.below.as_chunks::<LANE_CHUNK>().0;
+        let above = self.stops.above.as_chunks::<LANE_CHUNK>().0;
         for (word, (now, closes)) in now.iter().zip(closes).enumerate() {
             let mut touched = 0;
-            for at in (word * 64..lanes.min(word * 64 + 64)).step_by(LANE_CHUNK) {
-                let load = |row: &[f64]| f64x8::from_slice(simd, &row[at..at + LANE_CHUNK]);
-                let hit =
-                    load(low).simd_le(load(self.stops.below)) | load(high).simd_ge(load(self.stops.above));
-                touched |= hit.to_bitmask() << (at % 64);
+            let of_word = word * (64 / LANE_CHUNK)..low.len().min((word + 1) * (64 / LANE_CHUNK));
+            let bars = low[of_word.clone()].iter().zip(&high[of_word.clone()]);
+            let triggers = below[of_word.clone()].iter().zip(&above[of_word]);
+            for (chunk, ((low, high), (below, above))) in bars.zip(triggers).enumerate() {
+                let load = |row: &[f64; LANE_CHUNK]| f64x8::load_array_ref(simd, row);
+                let hit = load(low).simd_le(load(below)) | load(high).simd_ge(load(above));
+                touched |= hit.to_bitmask() << (chunk * LANE_CHUNK);
             }
             touched &= closes & (now.held.long | now.held.short);
             let mut met = [0; 2];
@@ -193,7 +249,9 @@ impl<S: Simd> StopTest<S> for Test<'_, '_, '_> {
     #[inline(always)]
     fn test_fresh(&self, row: usize, word: usize, entries: &Acts) -> (u64, u64) {
         let (mut inside, mut unusual) = (0, 0);
-        let mut left = entries.enter_long | entries.enter_short;
+        let at = row * self.stops.met.len() + word;
+        let mut left = (entries.enter_long & self.bars.long_touched[at])
+            | (entries.enter_short & self.bars.short_touched[at]);
         while left != 0 {
             let bit = left & left.wrapping_neg();
             let lane = word * 64 + left.trailing_zeros() as usize;

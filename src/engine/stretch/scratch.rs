@@ -10,7 +10,6 @@ use barloom_kernels::fills::{
 use super::Bars;
 use crate::engine::account::Account;
 use crate::engine::next_open::Settled;
-use crate::events::Fill;
 use crate::execution::levels::Levels;
 use crate::execution::rules::SLACK;
 use crate::portfolio::Book;
@@ -27,16 +26,17 @@ pub struct Scratch {
     pub(super) events: Vec<Event>,
     /// Events up to the end of each row.
     pub(super) ends: Vec<u32>,
-    /// What the events came to; those of stops as whole fills, in their order.
+    /// What the events came to.
     pub(super) settled: Vec<Settled>,
-    pub(super) stop_fills: Vec<Fill>,
+    /// Stops of positions, as the fills come.
+    pub(super) stop_px: Vec<f64>,
     pub(super) changed: Changed,
     /// The account before, for a stretch that turns out too long.
     before: Option<Before>,
     /// Positions as the marks see them.
     pub(super) qty: AlignedBuffer,
     pub(super) entry: AlignedBuffer,
-    stops: StopState,
+    pub(super) stops: StopState,
     /// Bars as usual where entries bring stops: decisions, fills.
     usual: [Vec<u64>; 2],
 }
@@ -54,16 +54,15 @@ pub(super) struct Changed {
 #[derive(Debug)]
 struct Before {
     book: Book,
-    levels: Levels,
     began_bar: Vec<u32>,
 }
 
 /// Stops as the walk sees them.
 #[derive(Debug, Default)]
-struct StopState {
-    px: AlignedBuffer,
-    below: AlignedBuffer,
-    above: AlignedBuffer,
+pub(super) struct StopState {
+    pub(super) px: AlignedBuffer,
+    pub(super) below: AlignedBuffer,
+    pub(super) above: AlignedBuffer,
     met: Vec<[u64; 2]>,
 }
 
@@ -117,9 +116,10 @@ impl Scratch {
         }
         let [opens, fills] = &self.usual;
         let usual = UsualBars { closes: tile.tradable, fills, opens };
-        let [long_px, short_px] = stops.by_fill();
+        let ([long_px, short_px], [long_touched, short_touched]) = (stops.by_fill(), stops.touched_by_fill());
         let (lanes, open, high, low) = (tile.lanes, tile.open, tile.high, tile.low);
-        let stop_bars = StopBars { lanes, open, high, low, long_px, short_px, slack: SLACK };
+        let stop_bars =
+            StopBars { lanes, open, high, low, long_px, short_px, long_touched, short_touched, slack: SLACK };
         let mut state = self.stops.load(&account.levels, words);
         find_fills_and_stops(rows, &signals, &usual, &stop_bars, now, spare, &mut state, &mut out)
     }
@@ -131,37 +131,29 @@ impl Scratch {
     pub(super) fn make_room(&mut self, events: usize) {
         if self.settled.len() < events {
             self.settled.resize(events, Settled::NONE);
-            self.stop_fills.reserve(events);
             self.changed.lane.resize(events, 0);
             self.changed.qty.resize(events, 0.0);
             self.changed.entry.resize(events, 0.0);
             self.changed.wallet.resize(events + 1, 0.0);
         }
     }
-    /// Remembers an account as it is; with its levels where they may change.
-    pub(super) fn remember(&mut self, account: &Account, with_levels: bool) {
+    /// Remembers an account as it is.
+    pub(super) fn remember(&mut self, account: &Account) {
         let before = self.before.get_or_insert_with(|| Before {
             book: account.book.clone(),
-            levels: account.levels.clone(),
             began_bar: account.began_bar.clone(),
         });
         before.book.copy_from(&account.book);
         before.began_bar.copy_from_slice(&account.began_bar);
-        if with_levels {
-            before.levels.copy_from(&account.levels);
-        }
         self.qty.resize(account.book.qty.len());
         self.entry.resize(account.book.qty.len());
         self.qty.copy_from_slice(&account.book.qty);
         self.entry.copy_from_slice(&account.book.avg_entry_px);
     }
     /// Puts an account back to what was remembered.
-    pub(super) fn restore(&self, account: &mut Account, with_levels: bool) {
+    pub(super) fn restore(&self, account: &mut Account) {
         let before = self.before.as_ref().expect("remembered at the start of a stretch");
         account.book.copy_from(&before.book);
         account.began_bar.copy_from_slice(&before.began_bar);
-        if with_levels {
-            account.levels.copy_from(&before.levels);
-        }
     }
 }
