@@ -67,31 +67,20 @@ pub(super) struct Settled {
     pub(super) price_px: f64,
     pub(super) fee_usdt: f64,
     pub(super) booked: Booked,
-    /// Price before slippage.
-    pub(super) base_px: f64,
-    /// The stop it came by; `NaN`: none.
-    pub(super) trigger_px: f64,
 }
 
 impl Settled {
     /// No order: what a buffer holds before its first one.
-    pub(super) const NONE: Self = Self {
-        side: Side::Buy,
-        qty: 0.0,
-        price_px: 0.0,
-        fee_usdt: 0.0,
-        booked: Booked::NONE,
-        base_px: 0.0,
-        trigger_px: f64::NAN,
-    };
+    pub(super) const NONE: Self =
+        Self { side: Side::Buy, qty: 0.0, price_px: 0.0, fee_usdt: 0.0, booked: Booked::NONE };
 }
 
 impl Settled {
     /// The fill that a recorder is told of.
     #[inline(always)]
     pub(super) fn fill(self, bar: usize, lane: Lane, told: Told) -> Fill {
-        let Self { side, qty, price_px, fee_usdt, booked, base_px, trigger_px } = self;
-        let Told { order_id, tag, reason, flags, slippage_bps } = told;
+        let Self { side, qty, price_px, fee_usdt, booked } = self;
+        let Told { order_id, tag, base_px, trigger_px, reason, flags, slippage_bps } = told;
         Fill {
             bar: bar as u32,
             symbol: lane.symbol as u32,
@@ -123,6 +112,10 @@ impl Settled {
 pub(super) struct Told {
     pub(super) order_id: u32,
     pub(super) tag: u32,
+    /// Price before slippage.
+    pub(super) base_px: f64,
+    /// The stop it came by; `NaN`: none.
+    pub(super) trigger_px: f64,
     pub(super) reason: FillReason,
     pub(super) flags: FillFlags,
     pub(super) slippage_bps: f64,
@@ -422,12 +415,16 @@ impl Account {
                 rounded_price(rules, side, slipped, self.plan.execution.round_to_tick, None)
             }
         };
-        let settled = self.book_market(rules, lane, side, opening, base_px, price_px);
+        let settled = self.book_market(rules, lane, side, opening, price_px);
         self.levels.clear(lane);
         self.began_bar[lane.symbol] = bar.bar as u32;
         self.next_open.filled += 1;
         let Planned { order_id, tag, .. } = planned;
-        recorder.fill(&settled.fill(bar.bar, lane, Told { tag, ..self.told_of_order(order_id, opens) }));
+        recorder.fill(&settled.fill(
+            bar.bar,
+            lane,
+            Told { tag, ..self.told_of_order(order_id, opens, base_px) },
+        ));
         if opens && !(planned.stop_loss_px.is_nan() && planned.take_profit_px.is_nan()) {
             self.attach_planned(bar, lane, &planned);
         }
@@ -440,7 +437,6 @@ impl Account {
         lane: Lane,
         side: Side,
         (opening_steps, opening_qty): (f64, f64),
-        base_px: f64,
         price_px: f64,
     ) -> Settled {
         let s = side.sign();
@@ -450,14 +446,15 @@ impl Account {
         // What stood against it is gone, so that all of the position is what was opened; flat is +0.
         let qty_after = s * opening_qty + 0.0;
         let booked = self.book.book_fill(lane, s * steps, s * qty, qty_after, price_px, fee_usdt);
-        Settled { side, qty, price_px, fee_usdt, booked, base_px, trigger_px: f64::NAN }
+        Settled { side, qty, price_px, fee_usdt, booked }
     }
     /// What the fill of a market order says of itself.
     #[inline(always)]
-    pub(super) fn told_of_order(&self, order_id: u32, opens: bool) -> Told {
+    pub(super) fn told_of_order(&self, order_id: u32, opens: bool, base_px: f64) -> Told {
         let reason = if opens { FillReason::MarketEntry } else { FillReason::MarketExit };
         let slippage_bps = self.fixed_slippage.bps;
-        Told { order_id, tag: NO_TAG, reason, flags: FillFlags::default(), slippage_bps }
+        let (tag, trigger_px, flags) = (NO_TAG, f64::NAN, FillFlags::default());
+        Told { order_id, tag, base_px, trigger_px, reason, flags, slippage_bps }
     }
     fn attach_planned(&mut self, bar: &Bar<'_>, lane: Lane, planned: &Planned) {
         self.increased[lane.word] |= lane.bit;

@@ -11,18 +11,20 @@ use std::ops::Range;
 
 use barloom_kernels::account::{RowChanges, mark_changing_rows};
 use barloom_kernels::bits::count_bits;
-use barloom_kernels::fills::{Acts, Event};
+use barloom_kernels::fills::Acts;
 
 use super::account::{Account, TileFeed, Venue, for_each_bit};
-use super::next_open::{Settled, Told};
+use super::next_open::Told;
 use crate::events::{FillFlags, FillReason, NO_ORDER, NO_TAG, Recorder, Side};
 use crate::execution::pricing::{StopHit, rounded_price, stop_hit};
 use crate::execution::quotes::Quotes;
+use crate::execution::rules::SymbolRules;
 use crate::execution::stop_quotes::StopQuotes;
+use crate::market::Tile;
 use crate::portfolio::Lane;
 use crate::risk::{Balances, sizing_equity_usdt};
-use scratch::Changed;
 pub use scratch::Scratch;
+use scratch::{Changed, StopMet};
 
 /// The bars that a stretch is in, and what is known of them.
 struct Bars<'t> {
@@ -141,6 +143,7 @@ impl Account {
     /// Books the fills of rows, one after the other.
     ///
     /// `STOPS`: there may be stops among them, which cost what they cost only here.
+    #[inline(never)]
     fn settle_fills<const STOPS: bool>(
         &mut self,
         bars: &Bars<'_>,
@@ -150,9 +153,11 @@ impl Account {
         let count = scratch.events_before(rows.end);
         scratch.make_room(bars.most_events());
         if STOPS {
+            scratch.stops_met.clear();
             scratch.stop_px.clear();
             scratch.stop_px.extend_from_slice(&self.levels.stop_loss_px);
         }
+        let (tile, quotes) = (bars.feed.tile, bars.quotes);
         let Changed { lane: lanes, qty, entry, wallet } = &mut scratch.changed;
         wallet[0] = self.book.wallet.value();
         let after =
@@ -160,50 +165,50 @@ impl Account {
         let events = scratch.events[..count].iter().zip(&mut scratch.settled[..count]);
         for ((&event, settled), (((lane_of, qty), entry), wallet)) in events.zip(after) {
             let lane = Lane::of(event.symbol());
-            let fill = if STOPS && event.stops().is_some() {
-                self.settle_stop(bars, event, lane, scratch.stop_px[lane.symbol])
+            let at = event.row() * tile.lanes + lane.symbol;
+            let rules = &bars.venue.rules[lane.symbol];
+            let side = if event.buys() { Side::Buy } else { Side::Sell };
+            let stop_px = if STOPS { scratch.stop_px[lane.symbol] } else { f64::NAN };
+            let (opening, price_px);
+            if STOPS && event.stops().is_some() {
+                let met = self.meet_stop(tile, at, rules, side, stop_px);
+                scratch.stops_met.push(met);
+                (opening, price_px) = ((0.0, 0.0), met.price_px);
             } else {
+                opening = if event.opens() { quotes.size_before(at) } else { (0.0, 0.0) };
+                price_px = quotes.price_px(side, at);
+                self.began_bar[lane.symbol] = (tile.bar0 + event.row()) as u32;
                 if let Some(stops) = bars.stops.filter(|_| STOPS) {
-                    let at = event.row() * bars.feed.tile.lanes + lane.symbol;
                     scratch.stop_px[lane.symbol] = stops.by_fill()[usize::from(!event.buys())][at];
                 }
-                self.settle_order(bars, event, lane)
-            };
+            }
+            let fill = self.book_market(rules, lane, side, opening, price_px);
             *lane_of = lane.symbol as u32;
             (*qty, *entry) = (fill.booked.position_after, fill.booked.avg_entry_after);
             *wallet = self.book.wallet.value();
             *settled = fill;
         }
     }
-    /// Books an exit or an entry at the open.
+    /// Prices of a stop that a bar meets; the slow twin is [`Account::close_by_level`].
     #[inline(always)]
-    fn settle_order(&mut self, bars: &Bars<'_>, event: Event, lane: Lane) -> Settled {
-        let (tile, quotes) = (bars.feed.tile, bars.quotes);
-        let side = if event.buys() { Side::Buy } else { Side::Sell };
-        let at = event.row() * tile.lanes + lane.symbol;
-        let opening = if event.opens() { quotes.size_before(at) } else { (0.0, 0.0) };
-        let (base_px, price_px) = (tile.open[at], quotes.price_px(side, at));
-        self.began_bar[lane.symbol] = (tile.bar0 + event.row()) as u32;
-        self.book_market(&bars.venue.rules[lane.symbol], lane, side, opening, base_px, price_px)
-    }
-    /// Closes a position by its stop; the slow twin is [`Account::close_by_level`].
-    #[inline(always)]
-    fn settle_stop(&mut self, bars: &Bars<'_>, event: Event, lane: Lane, stop_px: f64) -> Settled {
-        let tile = bars.feed.tile;
-        let rules = &bars.venue.rules[lane.symbol];
-        let side = if event.buys() { Side::Buy } else { Side::Sell };
-        let at = event.row() * tile.lanes + lane.symbol;
+    fn meet_stop(
+        &self,
+        tile: &Tile<'_>,
+        at: usize,
+        rules: &SymbolRules,
+        side: Side,
+        stop_px: f64,
+    ) -> StopMet {
         let execution = &self.plan.execution;
-        let (open, overshoot) = (tile.open[at], execution.stop_overshoot);
+        let (open, high, low) = (tile.open[at], tile.high[at], tile.low[at]);
         let (StopHit::Gap { base_px } | StopHit::Through { base_px }) =
-            stop_hit(rules, side, stop_px, open, tile.high[at], tile.low[at], overshoot)
+            stop_hit(rules, side, stop_px, open, high, low, execution.stop_overshoot)
         else {
             unreachable!("a stop that was met is met")
         };
-        let slipped = base_px * self.fixed_slippage.stop_factor[usize::from(event.buys())];
+        let slipped = base_px * self.fixed_slippage.stop_factor[usize::from(side == Side::Buy)];
         let price_px = rounded_price(rules, side, slipped, execution.round_to_tick, None);
-        let settled = self.book_market(rules, lane, side, (0.0, 0.0), base_px, price_px);
-        Settled { trigger_px: stop_px, ..settled }
+        StopMet { stop_px, base_px, price_px }
     }
     /// Marks the closes of rows into the mark buffers.
     fn mark_fills(&mut self, bars: &Bars<'_>, scratch: &mut Scratch, rows: Range<usize>) {
@@ -233,6 +238,7 @@ impl Account {
         count_bits(&held[rows.start * words..rows.end * words], words, &mut marks.positions[at]);
     }
     /// Tells a recorder of the fills of rows, and counts their orders.
+    #[inline(never)]
     fn tell_fills<R: Recorder, const STOPS: bool>(
         &mut self,
         bars: &Bars<'_>,
@@ -244,17 +250,22 @@ impl Account {
         let mut ids =
             OrderIds { scratch, words: tile.words, next_row: rows.start + 1, next_id: self.orders.next_id() };
         let events = &scratch.events[..scratch.events_before(rows.end)];
+        let mut stops_met = scratch.stops_met.iter();
         for (event, &settled) in events.iter().zip(&scratch.settled) {
             let (row, lane) = (event.row(), Lane::of(event.symbol()));
             let told = match event.stops().filter(|_| STOPS) {
-                Some(gapped) => self.told_of_stop(gapped, event.stops_entry()),
+                Some(gapped) => {
+                    let met = *stops_met.next().expect("one for each stop");
+                    self.told_of_stop(met, gapped, event.stops_entry())
+                }
                 None => {
                     let order_id = match R::READS_ORDER_IDS {
                         false => NO_ORDER,
                         true if row == rows.start => self.next_open.order_id(lane.symbol),
                         true => ids.of(row, lane),
                     };
-                    self.told_of_order(order_id, event.opens())
+                    let base_px = tile.open[row * tile.lanes + lane.symbol];
+                    self.told_of_order(order_id, event.opens(), base_px)
                 }
             };
             recorder.fill(&settled.fill(tile.bar0 + row, lane, told));
@@ -267,7 +278,7 @@ impl Account {
     }
     /// What the fill of a stop says of itself.
     #[inline(always)]
-    fn told_of_stop(&self, gapped: bool, entered: bool) -> Told {
+    fn told_of_stop(&self, met: StopMet, gapped: bool, entered: bool) -> Told {
         let reason = match (entered, gapped) {
             (true, _) => FillReason::StopLossEntryBar,
             (false, true) => FillReason::StopLossGap,
@@ -277,7 +288,9 @@ impl Account {
             .with(FillFlags::GAPPED, gapped)
             .with(FillFlags::STOP_RUN, !gapped)
             .with(FillFlags::ENTRY_AND_EXIT, entered);
-        Told { order_id: NO_ORDER, tag: NO_TAG, reason, flags, slippage_bps: self.fixed_slippage.stop_bps }
+        let StopMet { base_px, stop_px: trigger_px, .. } = met;
+        let (order_id, tag, slippage_bps) = (NO_ORDER, NO_TAG, self.fixed_slippage.stop_bps);
+        Told { order_id, tag, base_px, trigger_px, reason, flags, slippage_bps }
     }
     /// What the last close of a stretch decided waits for the open after it.
     fn wait_for_next_open(&mut self, bars: &Bars<'_>, scratch: &Scratch, end: usize) {

@@ -5,7 +5,7 @@
 //! whole ticks, for the touched lanes alone. Trails move the stop at a close, lane by lane, where there are any.
 
 use super::rules::{SLACK, SymbolRules};
-use crate::portfolio::Lane;
+use crate::portfolio::{Lane, pick};
 
 /// Attached levels of an account, by lane.
 #[derive(Debug, Clone)]
@@ -83,14 +83,19 @@ impl Levels {
     /// # Panics
     /// When there are fewer columns or words than lanes.
     pub fn replace_stops(&mut self, held: &[u64], px: &[f64], below: &[f64], above: &[f64]) {
+        let is_held = |at: usize| held[at / 64] >> (at % 64) & 1 != 0;
+        let now = px.iter().zip(below).zip(above);
+        let columns =
+            self.stop_loss_px.iter_mut().zip(&mut self.low_trigger_px).zip(&mut self.high_trigger_px);
+        for (at, (((px, below), above), ((stop_px, low_px), high_px))) in now.zip(columns).enumerate() {
+            *stop_px = pick(is_held(at), *px, f64::NAN);
+            *low_px = pick(is_held(at), *below, f64::NEG_INFINITY);
+            *high_px = pick(is_held(at), *above, f64::INFINITY);
+        }
         self.attached = 0;
-        for at in 0..self.stop_loss_px.len() {
-            let is_held = held[at / 64] >> (at % 64) & 1 != 0;
-            self.attached += usize::from(is_held && !px[at].is_nan());
-            self.stop_loss_px[at] = if is_held { px[at] } else { f64::NAN };
-            self.low_trigger_px[at] = if is_held { below[at] } else { f64::NEG_INFINITY };
-            self.high_trigger_px[at] = if is_held { above[at] } else { f64::INFINITY };
-            self.trails[at].has_stop_loss = is_held && !px[at].is_nan();
+        for (trail, stop_px) in self.trails.iter_mut().zip(&self.stop_loss_px) {
+            trail.has_stop_loss = !stop_px.is_nan();
+            self.attached += usize::from(trail.has_stop_loss);
         }
     }
     /// Whether stop losses that no trail moves are all there is.

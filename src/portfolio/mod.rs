@@ -4,6 +4,8 @@
 
 mod book;
 mod money;
+mod pick;
 
 pub use book::{Book, Booked, Lane};
 pub use money::{Money, MoneyColumns};
+pub(crate) use pick::pick;

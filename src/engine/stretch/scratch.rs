@@ -30,6 +30,8 @@ pub struct Scratch {
     pub(super) settled: Vec<Settled>,
     /// Stops of positions, as the fills come.
     pub(super) stop_px: Vec<f64>,
+    /// Those that were met, in the order of their events.
+    pub(super) stops_met: Vec<StopMet>,
     pub(super) changed: Changed,
     /// The account before, for a stretch that turns out too long.
     before: Option<Before>,
@@ -39,6 +41,14 @@ pub struct Scratch {
     pub(super) stops: StopState,
     /// Bars as usual where entries bring stops: decisions, fills.
     usual: [Vec<u64>; 2],
+}
+
+/// A stop that a bar met: where it stood, and its prices before slippage and after.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StopMet {
+    pub(super) stop_px: f64,
+    pub(super) base_px: f64,
+    pub(super) price_px: f64,
 }
 
 /// What the fills leave behind, by event.
@@ -131,6 +141,7 @@ impl Scratch {
     pub(super) fn make_room(&mut self, events: usize) {
         if self.settled.len() < events {
             self.settled.resize(events, Settled::NONE);
+            self.stops_met.reserve(events);
             self.changed.lane.resize(events, 0);
             self.changed.qty.resize(events, 0.0);
             self.changed.entry.resize(events, 0.0);
