@@ -353,7 +353,8 @@ impl Account {
         let mut event = self.next_event_bar::<R>(venue, signals, intents, first);
         while number < end {
             if number < event && self.orders.is_empty() {
-                number = self.stretch(venue, feed, scratch, number..event.min(end), first, recorder);
+                let until = event.min(self.next_funding_bar()).min(end).max(number);
+                number = self.stretch(venue, feed, scratch, number..until, first, recorder);
             }
             let busy = self.next_busy_bar(venue, tile, signals, intents, number..end);
             self.mark_quiet_bars(tile, number..busy, first);

@@ -203,7 +203,7 @@ impl Account {
     pub fn takes_quotes(plan: &EnginePlan) -> bool {
         fills_are_plain(plan)
     }
-    /// First bar from `from` on in which more can happen than fills of level signals and levels of positions.
+    /// First bar from `from` on in which more can happen than fills of level signals, levels of positions and funding.
     pub(super) fn next_event_bar<R: Recorder>(
         &self,
         venue: &Venue<'_>,
@@ -219,7 +219,6 @@ impl Account {
         let closing = listings.closing.iter().find(|(_, delisted)| *delisted > from);
         [
             Some(venue.run.end - 1),
-            self.schedule.tape.get(self.funding_at).map(|due| due.record.bar as usize),
             listings.delistings.get(self.delistings_at).map(|&(bar, _)| bar),
             closing.map(|&(reduce_only, _)| reduce_only),
             self.series_ends.get(self.series_ends_at).map(|due| due.bar),
@@ -230,7 +229,12 @@ impl Account {
         .fold(usize::MAX, usize::min)
         .max(from)
     }
-    /// A bar in which nothing is due: what waits for the open fills, levels are met, the close is marked and decided.
+    /// First bar with a settlement that is still to come.
+    pub(super) fn next_funding_bar(&self) -> usize {
+        self.schedule.tape.get(self.funding_at).map_or(usize::MAX, |due| due.record.bar as usize)
+    }
+    /// A bar in which nothing is due but funding: what waits for the open fills, levels are met, the close is marked and
+    /// decided.
     #[inline]
     pub(super) fn plain_bar<R: Recorder>(
         &mut self,
@@ -238,12 +242,14 @@ impl Account {
         signals: &SignalTile<'_>,
         recorder: &mut R,
     ) {
+        self.settle_funding(bar, recorder);
         let had_levels = self.levels.any();
         if had_levels {
             self.find_touched(bar);
             self.levels_at_open(bar, recorder);
         }
         self.fill_next_open(bar, recorder);
+        self.settle_late_funding(bar, recorder);
         if had_levels || self.levels.any() {
             self.intrabar(bar, recorder);
             self.forget_bar();

@@ -239,6 +239,16 @@ pub(super) fn lag(x: &[f64], close: &[f64], lanes: usize, bars: usize, state: &m
 
 /// The bits of the present bar before, each symbol by its own bars; none before its first.
 pub(super) fn lag_words(bits: &[u64], present: &[u64], words: usize, state: &mut [u64], out: &mut [u64]) {
+    if let [state] = state {
+        // Nearly always; in a register.
+        let mut last = *state;
+        for ((bits, present), out) in bits.iter().zip(present).zip(out) {
+            *out = last & present;
+            last = (last & !present) | (bits & present);
+        }
+        *state = last;
+        return;
+    }
     let rows = bits.chunks_exact(words).zip(present.chunks_exact(words)).zip(out.chunks_exact_mut(words));
     for ((bits, present), out) in rows {
         for (((out, last), bits), present) in out.iter_mut().zip(state.iter_mut()).zip(bits).zip(present) {
