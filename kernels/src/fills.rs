@@ -508,9 +508,9 @@ mod tests {
             let events: Vec<_> =
                 events[..count].iter().map(|e| (e.row(), e.symbol(), e.buys(), e.opens())).collect();
             prop_assert_eq!(&events, &fills);
-            for row in 0..end {
+            for (row, &ended) in ends[..end].iter().enumerate() {
                 let in_row = fills.iter().filter(|fill| fill.0 <= row).count();
-                prop_assert_eq!(ends[row] as usize, in_row);
+                prop_assert_eq!(ended as usize, in_row);
                 for symbol in 0..symbols {
                     let here = fills.iter().any(|fill| fill.0 == row && fill.1 == symbol);
                     prop_assert_eq!(bit(&filled, words, row, symbol), here);
