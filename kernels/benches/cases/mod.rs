@@ -156,6 +156,8 @@ pub struct Market {
     pub entry: Vec<f64>,
     pub below: Vec<f64>,
     pub above: Vec<f64>,
+    /// A change in each row, to what is there: its end, its lane, its position, its entry price.
+    pub changes: (Vec<u32>, Vec<u32>, Vec<f64>, Vec<f64>),
 }
 
 impl Market {
@@ -205,7 +207,11 @@ impl Market {
             mask
         });
         let row = |f: &dyn Fn(usize) -> f64| (0..lanes).map(f).collect::<Vec<f64>>();
+        let (qty, entry) = (row(&|lane| (lane as f64 - 20.0) / 8.0), row(&|lane| 90.0 + lane as f64 / 4.0));
+        let changed = |values: &[f64]| (0..rows).map(|row| values[row % lanes]).collect();
+        let changed_lanes = (0..rows).map(|row| (row % lanes) as u32).collect();
         Self {
+            changes: ((1..=rows as u32).collect(), changed_lanes, changed(&qty), changed(&entry)),
             lanes,
             rows,
             words,
@@ -215,8 +221,8 @@ impl Market {
             flags,
             anchors: (0..rows).map(|row| row % 96 == 0).collect(),
             positions: (0..lanes * rows).map(|i| (i % 3) as u32).collect(),
-            qty: row(&|lane| (lane as f64 - 20.0) / 8.0),
-            entry: row(&|lane| 90.0 + lane as f64 / 4.0),
+            qty,
+            entry,
             below: row(&|lane| 80.0 + lane as f64 / 4.0),
             above: row(&|lane| 120.0 - lane as f64 / 4.0),
         }

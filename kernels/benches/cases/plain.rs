@@ -517,6 +517,25 @@ pub fn market_prices(x: In<'_>, out: Out<'_, '_>) {
     }
 }
 
+pub fn stop_prices(x: In<'_>, out: Out<'_, '_>) {
+    for t in 0..x[0].len() {
+        let k = (x[0][t] - x[1][t]) * 10.0;
+        out[0][t] = on_tenths(k).unwrap_or(k.floor()) / 10.0;
+    }
+}
+
+pub fn orders_within(x: In<'_>, out: &mut [bool]) {
+    for t in 0..x[0].len() {
+        out[t] = (99.0..=101.0).contains(&x[0][t]) && x[0][t] * x[1][t] >= 10_000.0;
+    }
+}
+
+pub fn may_touch(x: In<'_>, out: &mut [bool]) {
+    for t in 0..x[0].len() {
+        out[t] = x[0][t] <= x[1][t] + x[1][t].abs() * 1e-8;
+    }
+}
+
 pub fn order_sizes(x: In<'_>, out: Out<'_, '_>) {
     for t in 0..x[0].len() {
         let k = 20_000.0 / x[0][t] * 10.0;

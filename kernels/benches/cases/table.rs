@@ -5,8 +5,8 @@ use barloom_kernels::liquidity::{self, Profile, RegimeBounds, Season};
 use barloom_kernels::rolling::{PercentileKind, ReturnMean, Ties};
 use barloom_kernels::vwap::Swing;
 use barloom_kernels::{
-    account, bands, bits, cross, cross_section, curve, elementwise as el, grid, macd, momentum, moving,
-    rolling, sum, trend, volatility, volume, vwap,
+    account, bands, bits, cross, cross_section, curve, elementwise as el, fills, grid, macd, momentum,
+    moving, rolling, sum, trend, volatility, volume, vwap,
 };
 
 use super::Column::{Benchmark, Change, Close, High, Low, Volume};
@@ -17,6 +17,8 @@ const HLC: &[super::Column] = &[High, Low, Close];
 /// A grid of tenths on every lane.
 const PER_UNIT: [f64; 64] = [10.0; 64];
 const TENTH: [f64; 64] = [0.1; 64];
+/// Smallest and largest quantity, smallest notional.
+const ORDER_BOUNDS: [[f64; 64]; 3] = [[99.0; 64], [101.0; 64], [10_000.0; 64]];
 
 /// A kernel with outputs like its inputs.
 macro_rules! panels {
@@ -207,6 +209,21 @@ fn mark_rows(c: &mut Call<'_>) {
     account::mark_rows(&c.market.qty, &c.market.entry, c.x[0], c.lanes, unrealized, gross, net);
 }
 
+/// Each row changes a lane to what it is.
+fn mark_changing_rows(c: &mut Call<'_>) {
+    let [unrealized, gross, net] = c.out else { unreachable!() };
+    let (mut qty, mut entry) = (c.market.qty.clone(), c.market.entry.clone());
+    let rows = c.x[0].len() / c.lanes;
+    let (ends, lane, new_qty, new_entry) = &c.market.changes;
+    let changes = account::RowChanges {
+        ends: &ends[..rows],
+        lane: &lane[..rows],
+        qty: &new_qty[..rows],
+        entry: &new_entry[..rows],
+    };
+    account::mark_changing_rows(&mut qty, &mut entry, c.x[0], &changes, unrealized, gross, net);
+}
+
 fn mark_plain(m: &Market, answer: &mut Answer) {
     for (row, marks) in m.panel(Close).chunks_exact(m.lanes).enumerate() {
         for (out, sum) in answer.out.iter_mut().zip(plain::mark_row(&m.qty, &m.entry, marks)) {
@@ -304,6 +321,7 @@ pub const BOUNDS: RegimeBounds = RegimeBounds {
 pub static CASES: &[Case] = &[
     whole!("account::mark_row", Value, &[Close], masks 0, Row 3, masks 0, |c| mark_row(c), |m, a| mark_plain(m, a)),
     whole!("account::mark_rows", Value, &[Close], masks 0, Row 3, masks 0, |c| mark_rows(c), |m, a| mark_plain(m, a)),
+    whole!("account::mark_changing_rows", Value, &[Close], masks 0, Row 3, masks 0, |c| mark_changing_rows(c), |m, a| mark_plain(m, a)),
     whole!("account::touched", Value, &[High, Low], masks 0, Row 0, masks 1, |c| touched(c), |m, a| touched_plain(m, a)),
     panels!("bands::bbands", Window, &[Close], 3, |l| bands::bbands_state_len(l, N), |c| {
         let [upper, mid, lower] = c.out else { unreachable!() };
@@ -394,10 +412,21 @@ pub static CASES: &[Case] = &[
                 *out = if flag { 1.0 } else { 0.0 };
             }
         }),
+    condition!("fills::may_touch", Value, &[Low, Benchmark], |_| 0,
+        |c| fills::may_touch(c.x[0], c.x[1], true, 1e-8, c.lanes, c.words, c.mask), plain::may_touch),
     panels!("grid::market_prices", Value, &[Close], 1, |_| 0, |c| {
         let (per_unit, tenth) = (&PER_UNIT[..c.lanes], &TENTH[..c.lanes]);
         grid::market_prices(c.x[0], 1.0002, true, c.lanes, per_unit, tenth, c.out[0]);
     }, plain::market_prices),
+    panels!("grid::stop_prices", Value, &[Close, Benchmark], 1, |_| 0, |c| {
+        let (per_unit, tenth) = (&PER_UNIT[..c.lanes], &TENTH[..c.lanes]);
+        grid::stop_prices(c.x[0], c.x[1], true, c.lanes, per_unit, tenth, c.out[0]);
+    }, plain::stop_prices),
+    condition!("grid::orders_within", Value, &[Benchmark, Close], |_| 0, |c| {
+        let [min_qty, max_qty, min_notional] = [&ORDER_BOUNDS[0], &ORDER_BOUNDS[1], &ORDER_BOUNDS[2]].map(|b| &b[..c.lanes]);
+        let bounds = grid::OrderBounds { min_qty, max_qty, min_notional };
+        grid::orders_within(c.x[0], c.x[1], &bounds, c.words, c.mask);
+    }, plain::orders_within),
     panels!("grid::order_sizes", Value, &[Close], 2, |_| 0, |c| {
         let [steps, qty] = c.out else { unreachable!() };
         grid::order_sizes(c.x[0], 20_000.0, c.lanes, &PER_UNIT[..c.lanes], &TENTH[..c.lanes], steps, qty);
