@@ -17,6 +17,8 @@ use barloom::engine::api::{
     OrderIntent, OrderKind, PointValues, Recorder, Side, SignalTile,
 };
 use barloom::engine::{Account, Scratch, TileFeed, Venue};
+use barloom::execution::quotes::QuoteSets;
+use barloom::execution::stop_quotes::{FROM_TRIALS, StopSets};
 use barloom::execution::volatility::VolatilitySets;
 use barloom::execution::volume::TrailingVolume;
 use barloom::liquidity::RegimeSets;
@@ -217,8 +219,27 @@ impl Feed {
     }
 }
 
-/// Allocations inside `step_tile`, tile by tile, and what was traded after the warm-up.
-fn allocations<const ORDERS: bool>(feed: &Feed, plan: &EnginePlan) -> (Vec<u64>, Tally<ORDERS>) {
+/// Stops at distances that are at hand for a whole tile, and nothing else.
+struct AtHand<'a>(&'a [f64]);
+
+impl PointValues for AtHand<'_> {
+    fn attached_levels(&self, tile: &Tile<'_>, row: usize, symbol: usize, side: Side) -> AttachedLevels {
+        let at = row * tile.lanes + symbol;
+        let stop_loss_px = tile.close[at] - side.sign() * self.0[at];
+        AttachedLevels::Prices(Attached { stop_loss_px, ..Attached::NONE })
+    }
+    fn stop_distances(&self) -> Option<(usize, &[f64])> {
+        Some((0, self.0))
+    }
+}
+
+/// Allocations inside `step_tile`, tile by tile, and what was traded after the warm-up. `at_hand`: what orders and stops
+/// come to is made beforehand, and stops are all that entries carry.
+fn allocations<const ORDERS: bool>(
+    feed: &Feed,
+    plan: &EnginePlan,
+    at_hand: bool,
+) -> (Vec<u64>, Tally<ORDERS>) {
     let venue = Venue::new(&feed.market, 0..BARS);
     let mut account = Account::new(&venue, plan);
     let (mut buffer, mut scratch) = (TileBuffer::default(), Scratch::default());
@@ -226,19 +247,28 @@ fn allocations<const ORDERS: bool>(feed: &Feed, plan: &EnginePlan) -> (Vec<u64>,
     let mut regimes = RegimeSets::new([plan.regimes()], &feed.market);
     let mut volatility = VolatilitySets::new([Account::volatility_window(plan)]);
     let (mut counts, mut tally) = (Vec::new(), Tally::default());
+    let mut quotes = QuoteSets::new([at_hand.then_some(plan)], &feed.market);
+    let mut stops = StopSets::new(&feed.market);
     for bar0 in (0..BARS).step_by(TILE_BARS) {
         let tile = buffer.load(&feed.market, bar0, TILE_BARS, plan.use_mark);
         regimes.step(&feed.market, &tile);
         volatility.load(&tile);
+        let distances: Vec<f64> = tile.close.iter().map(|close| 0.01 * close).collect();
+        let (values, mut signals) = (AtHand(&distances), feed.signals(bar0..bar0 + TILE_BARS));
+        quotes.load(&tile, at_hand);
+        if at_hand {
+            (signals.values, signals.never_trails) = (Some(&values as &dyn PointValues), true);
+            stops.load(&tile, [signals.stop_distances().expect("at hand"); FROM_TRIALS].into_iter());
+        }
         let feed = TileFeed {
             tile: &tile,
             trailing_volume: Account::needs_trailing_volume(plan).then(|| volume.load(&tile)),
             volatility: volatility.of(0),
             stress: Account::needs_stress(plan).then(|| stress.load(&feed.market, &tile)),
             regimes: regimes.of(0),
-            quotes: None,
-            stops: None,
-            signals: feed.signals(bar0..bar0 + TILE_BARS),
+            quotes: quotes.of(0),
+            stops: stops.of(0),
+            signals,
         };
         if bar0 == WARM_UP_TILES * TILE_BARS {
             tally = Tally::default();
@@ -275,7 +305,7 @@ fn trims_and_liquidations_ask_for_no_memory() {
         };
         for capital_usdt in [600.0, 800.0, 1_200.0, 3_000.0] {
             (plan.margin, plan.initial_capital_usdt) = (Some(margin), capital_usdt);
-            let (counts, tally) = allocations::<false>(&feed, &plan);
+            let (counts, tally) = allocations::<false>(&feed, &plan, false);
             let after = &counts[WARM_UP_TILES..];
             assert!(after.iter().all(|&count| count == 0), "{margin:?}: allocations by tile {counts:?}");
             forced += tally.forced;
@@ -286,7 +316,7 @@ fn trims_and_liquidations_ask_for_no_memory() {
 
 #[track_caller]
 fn assert_none_after_warm_up<const ORDERS: bool>(what: &str, feed: &Feed, plan: &EnginePlan) {
-    let (counts, tally) = allocations::<ORDERS>(feed, plan);
+    let (counts, tally) = allocations::<ORDERS>(feed, plan, Account::takes_quotes(plan));
     assert!(counts[0] > 0, "{what}: nothing is counted");
     assert!(tally.fills > 1_000 && tally.stops > 100, "{what}: {} fills, {} stops", tally.fills, tally.stops);
     assert_eq!(tally.forced, 0, "{what}");
@@ -313,6 +343,18 @@ fn signals_with_stops_ask_for_no_memory() {
         let feed = Feed::of_signals(symbols, 0.0);
         assert_none_after_warm_up::<false>(&format!("{symbols} symbols, a sweep's"), &feed, &plan());
         assert_none_after_warm_up::<true>(&format!("{symbols} symbols, orders told"), &feed, &plan());
+    }
+}
+
+/// Stretches of bars in three loops, over market orders of one size and their stops.
+#[test]
+fn stretches_ask_for_no_memory() {
+    let mut plan = plan();
+    plan.slippage = flat_slippage(2.0);
+    assert!(Account::takes_quotes(&plan), "a plan of market orders alone");
+    for symbols in [12, 70] {
+        let feed = Feed::of_signals(symbols, 0.0);
+        assert_none_after_warm_up::<false>(&format!("{symbols} symbols"), &feed, &plan);
     }
 }
 
