@@ -244,14 +244,13 @@ pub fn find_fills(
 
 /// What stops positions have, as the walk over the bars asks for it.
 trait StopTest<S: Simd> {
-    /// Tests the carried stops of a row. Bits: lanes that are not as usual.
+    /// Tests the carried stops of a row, also those that entries of the row before brought. Bits: lanes that are not as
+    /// usual.
     fn test_carried(&mut self, simd: S, row: usize, now: &[Word], closes: &[u64]) -> u64;
     /// Carried stops of a word that the open has passed, and those that are met inside the bar.
     fn met(&self, word: usize) -> (u64, u64);
     /// Tests the stops that entries of a word bring: those that are met inside the bar, and lanes that are not as usual.
     fn test_fresh(&self, row: usize, word: usize, entries: &Acts) -> (u64, u64);
-    /// Remembers the stops that entries of a word bring.
-    fn set(&mut self, row: usize, word: usize, entries: &Acts);
 }
 
 /// Positions without stops.
@@ -270,13 +269,13 @@ impl<S: Simd> StopTest<S> for NoStops {
     fn test_fresh(&self, _: usize, _: usize, _: &Acts) -> (u64, u64) {
         (0, 0)
     }
-    #[inline(always)]
-    fn set(&mut self, _: usize, _: usize, _: &Acts) {}
 }
 
 /// A word in one bar: what is held after the open, what stops closed, and what comes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Turn {
+    enter_long: u64,
+    enter_short: u64,
     exit: u64,
     opened: Held,
     gapped: u64,
@@ -297,7 +296,7 @@ impl Turn {
         };
         let stopped = (inside & !(gapped | exit | enter_long | enter_short)) | fresh;
         let closed = Held { long: opened.long & !stopped, short: opened.short & !stopped };
-        Self { exit, opened, gapped, stopped, closed }
+        Self { enter_long, enter_short, exit, opened, gapped, stopped, closed }
     }
 }
 
@@ -365,7 +364,6 @@ fn walk<S: Simd, T: StopTest<S>>(
                 let like = like(word) | Event::STOPPED;
                 len = add_events(out.events, len, stopped, like, opened.short, entered);
             }
-            stops.set(row, word, &now.waiting);
             *now = *next;
         }
         out.ends[row] = len as u32;

@@ -103,6 +103,10 @@ fn fills_and_stops(market: &Market) -> Vec<(String, Vec<Vec<u64>>)> {
     let mut touched = [vec![0; rows], vec![0; rows]];
     fills::may_touch(low, &stops[0], true, 1e-8, lanes, 1, &mut touched[0]);
     fills::may_touch(high, &stops[1], false, 1e-8, lanes, 1, &mut touched[1]);
+    let mut touched_next = [vec![0; rows], vec![0; rows]];
+    let later = close.len() - lanes;
+    fills::may_touch(&low[lanes..], &stops[0][..later], true, 1e-8, lanes, 1, &mut touched_next[0][1..]);
+    fills::may_touch(&high[lanes..], &stops[1][..later], false, 1e-8, lanes, 1, &mut touched_next[1][1..]);
     let bounds = grid::OrderBounds { min_qty: &[1.0; 56], max_qty: &[1e9; 56], min_notional: &[5_000.0; 56] };
     let mut within = vec![0; rows];
     grid::orders_within(close, open, &bounds, 1, &mut within);
@@ -126,6 +130,8 @@ fn fills_and_stops(market: &Market) -> Vec<(String, Vec<Vec<u64>>)> {
         short_px: &stops[1],
         long_touched: &touched[0],
         short_touched: &touched[1],
+        long_touched_next: &touched_next[0],
+        short_touched_next: &touched_next[1],
         slack: 1e-8,
     };
     let (mut px, mut below, mut above) =

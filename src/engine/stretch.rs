@@ -26,6 +26,9 @@ use crate::risk::{Balances, sizing_equity_usdt};
 pub use scratch::Scratch;
 use scratch::{Changed, StopMet};
 
+/// Bars that a stretch has at most, so that its buffers do not grow with the tile.
+const MOST_ROWS: usize = 256;
+
 /// The bars that a stretch is in, and what is known of them.
 struct Bars<'t> {
     venue: &'t Venue<'t>,
@@ -43,7 +46,7 @@ impl Bars<'_> {
     /// An exit or an entry of a symbol in each row; with stops one before it and one after it.
     fn most_events(&self) -> usize {
         let of_symbol = if self.stops.is_some() { 3 } else { 1 };
-        self.feed.tile.rows * self.feed.tile.symbols * of_symbol
+        self.feed.tile.rows.min(MOST_ROWS) * self.feed.tile.symbols * of_symbol
     }
 }
 
@@ -102,7 +105,7 @@ impl Account {
         }
         let known = Bars { venue, feed, quotes, masks, stops: feed.stops, first };
         let (start, at) = (bars.start - tile.bar0, bars.start - first);
-        let mut end = bars.end - tile.bar0;
+        let mut end = bars.end.min(bars.start + MOST_ROWS) - tile.bar0;
         loop {
             end = scratch.find_fills(self, &known, start..end);
             if end == start {

@@ -22,6 +22,8 @@ pub struct StopQuotes {
     valid: Vec<u64>,
     /// Bits `[row][word]` of those that the bar their entry fills in may touch.
     touched: [Vec<u64>; 2],
+    /// The same for the bar after it, by the row of that bar.
+    touched_next: [Vec<u64>; 2],
     /// The bar after the last one that has any.
     next_bar: usize,
     is_made: bool,
@@ -37,6 +39,11 @@ impl StopQuotes {
     #[inline]
     pub fn touched_by_fill(&self) -> [&[u64]; 2] {
         [&self.touched[0], &self.touched[1]]
+    }
+    /// Bits of those that the bar after the fill may touch, by the row of that bar; none in the first row.
+    #[inline]
+    pub fn touched_after_fill(&self) -> [&[u64]; 2] {
+        [&self.touched_next[0], &self.touched_next[1]]
     }
     /// Bits of the symbols that have one, by the row of the fill.
     #[inline]
@@ -80,15 +87,17 @@ impl StopSets {
         let known = self.sets.iter().position(|set| set.slot == slot);
         let at = known.unwrap_or_else(|| {
             let px = [(); 2].map(|()| AlignedBuffer::default());
-            let (valid, touched) = (Vec::new(), [Vec::new(), Vec::new()]);
-            self.sets.push(StopQuotes { slot, px, valid, touched, next_bar: usize::MAX, is_made: false });
+            let (valid, [touched, touched_next]) = (Vec::new(), [(); 2].map(|()| [Vec::new(), Vec::new()]));
+            let (next_bar, is_made) = (usize::MAX, false);
+            self.sets.push(StopQuotes { slot, px, valid, touched, touched_next, next_bar, is_made });
             self.sets.len() - 1
         });
         let (lanes, len) = (tile.lanes, tile.rows * tile.lanes);
-        let StopQuotes { px, valid, touched, next_bar, is_made, .. } = &mut self.sets[at];
+        let StopQuotes { px, valid, touched, touched_next, next_bar, is_made, .. } = &mut self.sets[at];
         let follows = *next_bar == tile.bar0;
         (*next_bar, *is_made) = (tile.bar0 + tile.rows, true);
-        for ((px, touched), is_long) in px.iter_mut().zip(touched).zip([true, false]) {
+        let touched = touched.iter_mut().zip(touched_next);
+        for ((px, (touched, next)), is_long) in px.iter_mut().zip(touched).zip([true, false]) {
             px.keep_last_row(lanes, lanes + len, follows);
             let LaneGrids { inverse, size } = &self.ticks;
             let (close, distance) = (&tile.close[..len], &distance[..len]);
@@ -96,6 +105,10 @@ impl StopSets {
             let extreme = if is_long { tile.low } else { tile.high };
             touched.resize(tile.rows * tile.words, 0);
             may_touch(&extreme[..len], &px[..len], is_long, SLACK, lanes, tile.words, touched);
+            next.resize(tile.rows * tile.words, 0);
+            next[..tile.words].fill(0);
+            let (extreme, px) = (&extreme[lanes..len], &px[..len - lanes]);
+            may_touch(extreme, px, is_long, SLACK, lanes, tile.words, &mut next[tile.words..]);
         }
         valid.resize((tile.rows + 1) * tile.words, 0);
         valid_mask(&px[0], lanes, tile.words, valid);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Acts, FillRows, SignalMasks, StopTest, UsualBars, Word, walk};
+use super::{Acts, FillRows, SignalMasks, StopTest, Turn, UsualBars, Word, walk};
 use crate::simd::{LANE_CHUNK, Simd, SimdBase, at_level, f64x8, prelude::*};
 
 /// Bars that stops are tested against, and the stops that entries bring, panels `[row][lane]`.
@@ -24,6 +24,10 @@ pub struct StopBars<'a> {
     pub long_touched: &'a [u64],
     /// Those of the short entries.
     pub short_touched: &'a [u64],
+    /// Bits `[row][word]` of the long entries of the row before whose stop this bar may touch.
+    pub long_touched_next: &'a [u64],
+    /// Those of the short entries.
+    pub short_touched_next: &'a [u64],
     /// Relative difference up to which a price and a stop that differ may be the same price.
     pub slack: f64,
 }
@@ -79,6 +83,8 @@ enum Meets {
 ///     short_px: &[row(105.0); 4].concat(),
 ///     long_touched: &[0, 0, 1],
 ///     short_touched: &[0; 3],
+///     long_touched_next: &[0, 0, 1],
+///     short_touched_next: &[0; 3],
 ///     slack: 1e-8,
 /// };
 /// let (mut px, mut below, mut above) = ([f64::NAN; 8], [f64::NEG_INFINITY; 8], [f64::INFINITY; 8]);
@@ -116,11 +122,18 @@ pub fn find_fills_and_stops(
             // Nearly always; in registers.
             [word] => {
                 let mut one = [*word];
+                let start = rows.start;
                 let end = walk(simd, rows, signals, usual, &mut one, &mut [Word::default()], &mut test, out);
+                test.set_if_any(start, end, &one);
                 *word = one[0];
                 end
             }
-            words => walk(simd, rows, signals, usual, words, spare, &mut test, out),
+            words => {
+                let start = rows.start;
+                let end = walk(simd, rows, signals, usual, words, spare, &mut test, out);
+                test.set_if_any(start, end, words);
+                end
+            }
         }
     })
 }
@@ -195,6 +208,31 @@ impl Test<'_, '_, '_> {
             Meets::Not
         }
     }
+    /// Remembers the stops of the last row before `end`, which no later row did.
+    #[inline(always)]
+    fn set_if_any(&mut self, start: usize, end: usize, words: &[Word]) {
+        if end > start {
+            for (word, state) in words.iter().enumerate() {
+                self.set(end - 1, word, &state.turn);
+            }
+        }
+    }
+    /// Remembers the stops that entries of a row bring.
+    #[inline(always)]
+    fn set(&mut self, row: usize, word: usize, turn: &Turn) {
+        let mut left = turn.enter_long | turn.enter_short;
+        while left != 0 {
+            let bit = left & left.wrapping_neg();
+            let lane = word * 64 + left.trailing_zeros() as usize;
+            let is_long = turn.enter_long & bit != 0;
+            let px = self.fresh_px(row, lane, is_long);
+            let hair = px.abs() * self.bars.slack;
+            self.stops.px[lane] = px;
+            self.stops.below[lane] = if is_long { px + hair } else { f64::NEG_INFINITY };
+            self.stops.above[lane] = if is_long { f64::INFINITY } else { px - hair };
+            left &= left - 1;
+        }
+    }
     /// The stop of an entry that fills in a row.
     #[inline(always)]
     fn fresh_px(&self, row: usize, lane: usize, is_long: bool) -> f64 {
@@ -211,17 +249,27 @@ impl<S: Simd> StopTest<S> for Test<'_, '_, '_> {
         let (low, high) = (&self.bars.low[span.clone()], &self.bars.high[span]);
         let mut unusual = 0;
         let (low, high) = (low.as_chunks::<LANE_CHUNK>().0, high.as_chunks::<LANE_CHUNK>().0);
-        let below = self.stops.below.as_chunks::<LANE_CHUNK>().0;
-        let above = self.stops.above.as_chunks::<LANE_CHUNK>().0;
         for (word, (now, closes)) in now.iter().zip(closes).enumerate() {
             let mut touched = 0;
             let of_word = word * (64 / LANE_CHUNK)..low.len().min((word + 1) * (64 / LANE_CHUNK));
+            let below = self.stops.below.as_chunks::<LANE_CHUNK>().0;
+            let above = self.stops.above.as_chunks::<LANE_CHUNK>().0;
             let bars = low[of_word.clone()].iter().zip(&high[of_word.clone()]);
             let triggers = below[of_word.clone()].iter().zip(&above[of_word]);
             for (chunk, ((low, high), (below, above))) in bars.zip(triggers).enumerate() {
                 let load = |row: &[f64; LANE_CHUNK]| f64x8::load_array_ref(simd, row);
                 let hit = load(low).simd_le(load(below)) | load(high).simd_ge(load(above));
                 touched |= hit.to_bitmask() << (chunk * LANE_CHUNK);
+            }
+            // Stops of the row before are not in the columns yet: a vector that reads what was just written in parts
+            // waits for it.
+            let (turn, at) = (now.turn, row * self.stops.met.len() + word);
+            let entered = turn.enter_long | turn.enter_short;
+            touched = (touched & !entered)
+                | (turn.enter_long & self.bars.long_touched_next[at])
+                | (turn.enter_short & self.bars.short_touched_next[at]);
+            if entered != 0 {
+                self.set(row - 1, word, &turn);
             }
             touched &= closes & (now.held.long | now.held.short);
             let mut met = [0; 2];
@@ -265,20 +313,5 @@ impl<S: Simd> StopTest<S> for Test<'_, '_, '_> {
             left &= left - 1;
         }
         (inside, unusual)
-    }
-    #[inline(always)]
-    fn set(&mut self, row: usize, word: usize, entries: &Acts) {
-        let mut left = entries.enter_long | entries.enter_short;
-        while left != 0 {
-            let bit = left & left.wrapping_neg();
-            let lane = word * 64 + left.trailing_zeros() as usize;
-            let is_long = entries.enter_long & bit != 0;
-            let px = self.fresh_px(row, lane, is_long);
-            let hair = px.abs() * self.bars.slack;
-            self.stops.px[lane] = px;
-            self.stops.below[lane] = if is_long { px + hair } else { f64::NEG_INFINITY };
-            self.stops.above[lane] = if is_long { f64::INFINITY } else { px - hair };
-            left &= left - 1;
-        }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use barloom_kernels::buffer::AlignedBuffer;
+use barloom_kernels::elementwise::and_mask;
 use barloom_kernels::fills::{
     AT_ONCE, Event, FillRows, Held, StopBars, Stops, UsualBars, Word, find_fills, find_fills_and_stops,
 };
@@ -119,17 +120,30 @@ impl Scratch {
             return find_fills(rows, &signals, &usual, now, spare, &mut out);
         };
         let valid = stops.valid_by_fill();
+        let span = rows.start * words..rows.end * words;
         for ((usual, masks), valid) in self.usual.iter_mut().zip([opens, fills]).zip([&valid[words..], valid])
         {
-            usual.clear();
-            usual.extend(masks.iter().zip(valid).map(|(mask, valid)| mask & valid));
+            usual.resize(tile.rows * words, 0);
+            and_mask(&masks[span.clone()], &valid[span.clone()], &mut usual[span.clone()]);
         }
         let [opens, fills] = &self.usual;
         let usual = UsualBars { closes: tile.tradable, fills, opens };
         let ([long_px, short_px], [long_touched, short_touched]) = (stops.by_fill(), stops.touched_by_fill());
         let (lanes, open, high, low) = (tile.lanes, tile.open, tile.high, tile.low);
-        let stop_bars =
-            StopBars { lanes, open, high, low, long_px, short_px, long_touched, short_touched, slack: SLACK };
+        let [long_touched_next, short_touched_next] = stops.touched_after_fill();
+        let stop_bars = StopBars {
+            lanes,
+            open,
+            high,
+            low,
+            long_px,
+            short_px,
+            long_touched,
+            short_touched,
+            long_touched_next,
+            short_touched_next,
+            slack: SLACK,
+        };
         let mut state = self.stops.load(&account.levels, words);
         find_fills_and_stops(rows, &signals, &usual, &stop_bars, now, spare, &mut state, &mut out)
     }
