@@ -214,6 +214,43 @@ fn apply_change<S: Simd>(
     }
 }
 
+/// Marks of rows: the first price that is there, or the mark of the row before.
+///
+/// Formula: `M[t] = first[t]`, else `second[t]`, else `M[t−1]`. Shape: panels `[row][lane]`; `carry` one row, the marks
+/// before the first row, left as they are after the last. Units: price. Warm-up: the `carry` given. NaN: missing. Source:
+/// definition.
+///
+/// ```
+/// use barloom_kernels::account::carry_marks;
+/// let (mut carry, mut marks) = ([7.0; 8], [0.0; 16]);
+/// let first: Vec<f64> = [f64::NAN, 9.0].iter().flat_map(|&px| [px; 8]).collect();
+/// carry_marks(&first, None, &mut carry, &mut marks);
+/// assert_eq!((marks[0], marks[8], carry[0]), (7.0, 9.0, 9.0));
+/// ```
+///
+/// # Panics
+/// When the shapes do not fit.
+pub fn carry_marks(first: &[f64], second: Option<&[f64]>, carry: &mut [f64], marks: &mut [f64]) {
+    let lanes = carry.len();
+    assert!(lanes.is_multiple_of(LANE_CHUNK) && lanes > 0, "a row is a whole number of lane chunks");
+    assert!(first.len() == marks.len() && marks.len().is_multiple_of(lanes), "panels of one shape");
+    let second = second.unwrap_or(first);
+    assert_eq!(second.len(), first.len(), "panels of one shape");
+    at_level!(simd => {
+        let rows = first.chunks_exact(lanes).zip(second.chunks_exact(lanes)).zip(marks.chunks_exact_mut(lanes));
+        for ((first, second), marks) in rows {
+            for at in (0..lanes).step_by(LANE_CHUNK) {
+                let load = |row: &[f64]| f64x8::from_slice(simd, &row[at..at + LANE_CHUNK]);
+                let (first, second) = (load(first), load(second));
+                let kept = second.simd_eq(second).select(second, load(carry));
+                let mark = first.simd_eq(first).select(first, kept);
+                mark.store_slice(&mut marks[at..at + LANE_CHUNK]);
+                mark.store_slice(&mut carry[at..at + LANE_CHUNK]);
+            }
+        }
+    });
+}
+
 /// Bits of the lanes whose bar touches a level.
 ///
 /// Formula: `low <= low_trigger or high >= high_trigger`; a trigger that is not set is an infinity. Shape: rows of lanes
@@ -323,6 +360,27 @@ mod tests {
                 prop_assert_eq!(found, [naive.unrealized, naive.gross, naive.net].map(f64::to_bits));
             }
             prop_assert_eq!((qty, entry), (naive_qty, naive_entry));
+        }
+
+        #[test]
+        fn carried_marks_equal_the_naive_ones(
+            prices in proptest::collection::vec(
+                (prop_oneof![Just(f64::NAN), 1.0..9.0f64], prop_oneof![Just(f64::NAN), 1.0..9.0f64]),
+                16 * 6,
+            ),
+            both in proptest::bool::ANY,
+        ) {
+            let first: Vec<f64> = prices.iter().map(|price| price.0).collect();
+            let second: Vec<f64> = prices.iter().map(|price| price.1).collect();
+            let (mut carry, mut marks) = ([0.5; 16], [0.0; 16 * 6]);
+            carry_marks(&first, both.then_some(&second), &mut carry, &mut marks);
+            let mut last = [0.5; 16];
+            for at in 0..marks.len() {
+                let price = if first[at].is_nan() && both { second[at] } else { first[at] };
+                last[at % 16] = if price.is_nan() { last[at % 16] } else { price };
+                prop_assert_eq!(marks[at], last[at % 16]);
+            }
+            prop_assert_eq!(carry, last);
         }
 
         #[test]

@@ -4,6 +4,7 @@
 //! three bit masks are derived from them. Where every lane of the store is in use, the price columns are borrowed
 //! from the mapped file and only the derived ones are written.
 
+use barloom_kernels::account::carry_marks;
 use barloom_kernels::buffer::AlignedBuffer;
 use barloom_kernels::elementwise::{gt_mask_const, valid_mask};
 
@@ -134,10 +135,9 @@ impl TileBuffer {
         self.present.resize(rows * words, 0);
         self.tradable.resize(rows * words, 0);
         let marks = if use_mark { mark_close } else { None };
-        for row in 0..rows {
-            let span = row * lanes..(row + 1) * lanes;
-            let mark = &mut self.mark[span.clone()];
-            carry_marks(&close[span.clone()], marks.map(|m| &m[span.clone()]), &mut self.carry, mark);
+        match marks {
+            None => carry_marks(close, None, &mut self.carry, &mut self.mark),
+            Some(marks) => carry_marks(marks, Some(close), &mut self.carry, &mut self.mark),
         }
         valid_mask(close, lanes, words, &mut self.present);
         gt_mask_const(volume, 0.0, lanes, words, &mut self.tradable);
@@ -174,24 +174,5 @@ fn gather_lanes(source: &[f64], source_lanes: usize, lane_of: &[usize], lanes: u
             *slot = from[lane];
         }
         to[lane_of.len()..].fill(f64::NAN);
-    }
-}
-
-fn carry_marks(close: &[f64], marks: Option<&[f64]>, carry: &mut [f64], out: &mut [f64]) {
-    match marks {
-        None => {
-            for ((slot, last), &close) in out.iter_mut().zip(carry.iter_mut()).zip(close) {
-                *last = if close.is_nan() { *last } else { close };
-                *slot = *last;
-            }
-        }
-        Some(marks) => {
-            for (((slot, last), &close), &mark) in out.iter_mut().zip(carry.iter_mut()).zip(close).zip(marks)
-            {
-                let price = if mark.is_nan() { close } else { mark };
-                *last = if price.is_nan() { *last } else { price };
-                *slot = *last;
-            }
-        }
     }
 }

@@ -319,6 +319,13 @@ pub const BOUNDS: RegimeBounds = RegimeBounds {
 /// Every kernel, in the order of the modules.
 #[rustfmt::skip]
 pub static CASES: &[Case] = &[
+    panels!("account::carry_marks", Value, &[Close], 1, |l| l, |c| account::carry_marks(c.x[0], None, c.state, c.out[0]), |x, out| {
+        let mut last = 0.0;
+        for t in 0..x[0].len() {
+            last = if x[0][t].is_nan() { last } else { x[0][t] };
+            out[0][t] = last;
+        }
+    }),
     whole!("account::mark_row", Value, &[Close], masks 0, Row 3, masks 0, |c| mark_row(c), |m, a| mark_plain(m, a)),
     whole!("account::mark_rows", Value, &[Close], masks 0, Row 3, masks 0, |c| mark_rows(c), |m, a| mark_plain(m, a)),
     whole!("account::mark_changing_rows", Value, &[Close], masks 0, Row 3, masks 0, |c| mark_changing_rows(c), |m, a| mark_plain(m, a)),
