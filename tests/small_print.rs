@@ -182,3 +182,31 @@ fn a_delisting_just_beyond_the_data_is_known() {
         assert_eq!((end.end_bar, end.status, end.reason), (1, OrderStatus::Rejected, "delisting"));
     }
 }
+
+/// `risk.max_position_notional` holds for what a position would be, and only against what enlarges it.
+#[test]
+fn no_opening_makes_a_position_larger_than_its_limit() {
+    let market = market(&[FLAT; 8]);
+    let mut plan = bare_plan();
+    plan.max_position_notional_usdt = 1_000.0;
+    let orders = [
+        market_order(1, 0, 0, Buy, 10.0),
+        market_order(2, 1, 0, Buy, 1.0),
+        market_order(3, 2, 0, Sell, 20.0),
+        market_order(4, 3, 0, Sell, 1.0),
+        market_order(5, 4, 0, Buy, 3.0),
+    ];
+    for engine in ENGINES {
+        let result = engine(&market, &plan, &orders);
+        let filled: Vec<(u32, f64)> =
+            result.fills.iter().map(|fill| (fill.order_id, fill.position_after)).collect();
+        assert_eq!(filled, [(1, 10.0), (3, -10.0), (5, -7.0)]);
+        let refused: Vec<(u32, &str)> = result
+            .orders
+            .iter()
+            .filter(|order| order.status == OrderStatus::Rejected)
+            .map(|order| (order.order_id, order.reason))
+            .collect();
+        assert_eq!(refused, [(2, "position_limit"), (4, "position_limit")]);
+    }
+}

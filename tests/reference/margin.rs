@@ -226,11 +226,15 @@ impl Engine<'_> {
         steps: i128,
         close_px: f64,
     ) -> Result<i128, &'static str> {
-        let Some(margin) = &self.plan.margin else { return Ok(steps) };
         let symbol = order.symbol;
         let kept = self.kept_steps(symbol, order.side);
         let mark_px = self.mark_at(symbol, bar, Moment::Close).expect("a listed symbol has a mark");
         let notional_usdt = self.step(symbol).value(kept + steps) * mark_px;
+        let limit_usdt = self.plan.max_position_notional_usdt;
+        if limit_usdt > 0.0 && notional_usdt > limit_usdt {
+            return Err("position_limit");
+        }
+        let Some(margin) = &self.plan.margin else { return Ok(steps) };
         if notional_usdt > self.tiers(symbol, bar, margin).cap_usdt() {
             return Err("position_limit");
         }
