@@ -1,8 +1,8 @@
 //! The words rooms exchange: signals of a tile, order intents, fills, ends of orders, marks, and who is told of them.
 
-pub use crate::liquidity::Regime;
 use barloom_kernels::fills::SignalMasks;
 
+pub use crate::liquidity::Regime;
 use crate::market::Tile;
 
 /// Signals of one trial over one tile. Masks are `[row][word]`, bit = symbol id; a missing mask is all zero.

@@ -107,7 +107,9 @@ impl Scratch {
         self.filled.resize(tile.rows * words, 0);
         self.held.resize(tile.rows * words, 0);
         self.ends.resize(tile.rows, 0);
-        self.events.resize(bars.most_events() + AT_ONCE, Event::default());
+        // Never shorter: accounts with and without stops take turns.
+        let events = self.events.len().max(bars.most_events() + AT_ONCE);
+        self.events.resize(events, Event::default());
         let mut out = FillRows {
             events: &mut self.events,
             ends: &mut self.ends,
