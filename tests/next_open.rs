@@ -111,6 +111,7 @@ proptest! {
         bars in 20_usize..=120,
         tile_rows in prop::sample::select(vec![1_usize, 7, 64, 256]),
         limit_usdt in prop::sample::select(vec![0.0, 0.0, 0.0, 1_000.0]),
+        is_poor in prop::bool::weighted(0.3),
     ) {
         let mut case = RandomCase::within(scope, seed, symbols, bars);
         if is_plain {
@@ -121,6 +122,10 @@ proptest! {
         }
         let distances = if levels == 2 { stop_distances(&case, seed) } else { Vec::new() };
         case.plan.max_position_notional_usdt = limit_usdt;
+        // So little that it may be gone within the run.
+        if is_poor {
+            case.plan.initial_capital_usdt *= 0.01;
+        }
         let long_way = run_case_with(&case, tile_rows, &distances, false, Story::<true>::default()).0.0;
         let short_way = run_case_with(&case, tile_rows, &distances, true, Story::<false>::default()).0.0;
         for (found, expected) in short_way.iter().zip(&long_way) {
