@@ -253,7 +253,8 @@ impl Account {
         let (symbols, lanes) = (market.symbols.len(), market.lanes());
         let book = Book::new(symbols, lanes, plan.initial_capital_usdt);
         let words = book.words();
-        let schedule = venue.schedule(plan.funding.missing);
+        let schedule =
+            if plan.funding.enabled { venue.schedule(plan.funding.missing) } else { Arc::default() };
         let of_bar =
             |wanted: bool| vec![Consumed { bar: u32::MAX, qty: 0.0 }; if wanted { lanes } else { 0 }];
         Self {
@@ -353,7 +354,7 @@ impl Account {
         let mut event = self.next_event_bar::<R>(venue, signals, intents, first);
         while number < end {
             if number < event && self.orders.is_empty() {
-                let until = event.min(self.next_funding_bar()).min(end).max(number);
+                let until = event.min(end).max(number);
                 number = self.stretch(venue, feed, scratch, number..until, first, recorder);
             }
             let busy = self.next_busy_bar(venue, tile, signals, intents, number..end);

@@ -12,27 +12,33 @@ use crate::portfolio::Lane;
 
 impl Account {
     /// Settles what is due at this open on what was held before it, or remembers it until after the fills there.
-    ///
-    /// A symbol delisted at `D` pays no funding at `D` or after.
     #[inline]
     pub(super) fn settle_funding<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
-        while let Some(due) = self.schedule.tape.get(self.funding_at).copied() {
-            if due.record.bar as usize != bar.bar {
-                break;
+        while let Some(at) = self.next_settlement(bar.bar) {
+            let qty = self.book.qty[self.schedule.tape[at].record.symbol as usize];
+            if self.pays_held_before() {
+                self.pay_funding(bar.bar, at, qty).inspect(|payment| recorder.funding(payment));
+            } else {
+                self.late_funding.push((at, qty));
             }
-            let record = due.record;
-            let delisted_ms = bar.venue.market.symbols[record.symbol as usize].contract.delisted_ms;
-            if self.plan.funding.enabled && delisted_ms.is_none_or(|delisted| record.time_ms < delisted) {
-                let qty = self.book.qty[record.symbol as usize];
-                match self.plan.funding.boundary {
-                    FundingBoundary::HeldBefore => self.pay_funding(bar, self.funding_at, qty, recorder),
-                    FundingBoundary::IncludeOpenFills | FundingBoundary::Pessimistic => {
-                        self.late_funding.push((self.funding_at, qty));
-                    }
-                }
-            }
-            self.funding_at += 1;
         }
+    }
+    /// Place on the schedule of the next settlement that is due at the open of a bar.
+    #[inline]
+    pub(super) fn next_settlement(&mut self, bar: usize) -> Option<usize> {
+        let at = self.funding_at;
+        let due = self.schedule.tape.get(at).filter(|due| due.record.bar as usize == bar);
+        self.funding_at += usize::from(due.is_some());
+        due.map(|_| at)
+    }
+    /// First bar with a settlement that is still to come.
+    #[inline]
+    pub(super) fn next_funding_bar(&self) -> usize {
+        self.schedule.tape.get(self.funding_at).map_or(usize::MAX, |due| due.record.bar as usize)
+    }
+    /// Whether what was held before the open pays, and no fill there matters.
+    pub(super) fn pays_held_before(&self) -> bool {
+        self.plan.funding.boundary == FundingBoundary::HeldBefore
     }
     /// Settles what waited for the fills of the open.
     #[inline]
@@ -44,13 +50,15 @@ impl Account {
             let cash = |qty: f64| -qty * record.mark_px * record.rate_frac;
             let pessimistic = self.plan.funding.boundary == FundingBoundary::Pessimistic;
             let qty = if pessimistic && cash(before) <= cash(after) { before } else { after };
-            self.pay_funding(bar, due, qty, recorder);
+            self.pay_funding(bar.bar, due, qty).inspect(|payment| recorder.funding(payment));
         }
         self.late_funding.clear();
     }
-    fn pay_funding<R: Recorder>(&mut self, bar: &Bar<'_>, at: usize, qty: f64, recorder: &mut R) {
+    /// Pays a settlement on a quantity, if there is any.
+    #[inline]
+    pub(super) fn pay_funding(&mut self, bar: usize, at: usize, qty: f64) -> Option<FundingPayment> {
         if qty == 0.0 || self.ruined {
-            return;
+            return None;
         }
         let due = self.schedule.tape[at];
         let cash_usdt = -qty * due.record.mark_px * due.record.rate_frac;
@@ -61,7 +69,7 @@ impl Account {
         if self.is_isolated() && self.book.steps[symbol as usize] != 0.0 {
             self.isolated_usdt[symbol as usize] += cash_usdt;
         }
-        recorder.funding(&FundingPayment { bar: bar.bar as u32, symbol, record: due.index, cash_usdt });
+        Some(FundingPayment { bar: bar as u32, symbol, record: due.index, cash_usdt })
     }
     /// Whether an opening decided here would act inside a funding window (semantics 3.4).
     #[inline]

@@ -229,10 +229,6 @@ impl Account {
         .fold(usize::MAX, usize::min)
         .max(from)
     }
-    /// First bar with a settlement that is still to come.
-    pub(super) fn next_funding_bar(&self) -> usize {
-        self.schedule.tape.get(self.funding_at).map_or(usize::MAX, |due| due.record.bar as usize)
-    }
     /// A bar in which nothing is due but funding: what waits for the open fills, levels are met, the close is marked and
     /// decided.
     #[inline]

@@ -33,8 +33,7 @@ impl Account {
             return bars.start;
         }
         let mut end = bars.end.min(venue.run.end - 1);
-        let due = self.schedule.tape.get(self.funding_at);
-        end = due.map_or(end, |due| end.min(due.record.bar as usize));
+        end = end.min(self.next_funding_bar());
         end = venue.listings.delistings.get(self.delistings_at).map_or(end, |&(bar, _)| end.min(bar));
         end = self.series_ends.get(self.series_ends_at).map_or(end, |due| end.min(due.bar));
         end = intents.first().map_or(end, |intent| end.min(intent.bar as usize)).max(bars.start);

@@ -16,7 +16,7 @@ use barloom_kernels::simd::LANE_CHUNK;
 
 use super::account::{Account, TileFeed, Venue, for_each_bit};
 use super::next_open::Told;
-use crate::events::{FillFlags, FillReason, NO_ORDER, NO_TAG, Recorder, Side};
+use crate::events::{FillFlags, FillReason, FundingPayment, NO_ORDER, NO_TAG, Recorder, Side};
 use crate::execution::pricing::{StopHit, rounded_price, stop_hit};
 use crate::execution::quotes::Quotes;
 use crate::execution::rules::SymbolRules;
@@ -108,17 +108,16 @@ impl Account {
         }
         let known = Bars { venue, feed, quotes, masks, stops: feed.stops, first };
         let (start, at) = (bars.start - tile.bar0, bars.start - first);
-        let mut end = bars.end.min(bars.start + MOST_ROWS) - tile.bar0;
+        // Funding that asks what the open brings is for single bars.
+        let until = if self.pays_held_before() { bars.end } else { bars.end.min(self.next_funding_bar()) };
+        let mut end = until.clamp(bars.start, bars.start + MOST_ROWS) - tile.bar0;
         loop {
             end = scratch.find_fills(self, &known, start..end);
             if end == start {
                 return bars.start;
             }
             scratch.remember(self);
-            match feed.stops {
-                None => self.settle_fills::<false>(&known, scratch, start..end),
-                Some(_) => self.settle_fills::<true>(&known, scratch, start..end),
-            }
+            self.settle_rows(&known, scratch, start..end);
             self.mark_fills(&known, scratch, start..end);
             // Where equity is gone nothing opens any more: the bar that finds out decides for itself.
             let sizes = |row: &usize| {
@@ -146,7 +145,40 @@ impl Account {
         self.traded_usdt = 0.0;
         tile.bar0 + end
     }
-    /// Books the fills of rows, one after the other.
+    /// Books the funding and the fills of rows.
+    fn settle_rows(&mut self, bars: &Bars<'_>, scratch: &mut Scratch, rows: Range<usize>) {
+        scratch.make_room(bars.most_events());
+        scratch.paid.clear();
+        if bars.stops.is_some() {
+            scratch.stops_met.clear();
+            scratch.stop_px.clear();
+            scratch.stop_px.extend_from_slice(&self.levels.stop_loss_px);
+        }
+        let (bar0, mut row, mut settled) = (bars.feed.tile.bar0, rows.start, 0);
+        while row < rows.end {
+            self.pay_held(bar0 + row, &mut scratch.paid);
+            let until = self.next_funding_bar().saturating_sub(bar0).min(rows.end);
+            let events = settled..scratch.events_before(until);
+            settled = events.end;
+            match bars.stops {
+                None => self.settle_fills::<false>(bars, scratch, events.clone()),
+                Some(_) => self.settle_fills::<true>(bars, scratch, events.clone()),
+            }
+            let at = bar0 + row - bars.first;
+            for (wallet, &end) in self.marks.wallet[at..].iter_mut().zip(&scratch.ends[row..until]) {
+                *wallet = scratch.changed.wallet[end as usize];
+            }
+            row = until;
+        }
+    }
+    /// Pays the funding of a bar on what is held before its open.
+    fn pay_held(&mut self, bar: usize, paid: &mut Vec<FundingPayment>) {
+        while let Some(at) = self.next_settlement(bar) {
+            let qty = self.book.qty[self.schedule.tape[at].record.symbol as usize];
+            paid.extend(self.pay_funding(bar, at, qty));
+        }
+    }
+    /// Books some of the fills, one after the other.
     ///
     /// `STOPS`: there may be stops among them, which cost what they cost only here.
     #[inline(never)]
@@ -154,21 +186,17 @@ impl Account {
         &mut self,
         bars: &Bars<'_>,
         scratch: &mut Scratch,
-        rows: Range<usize>,
+        events: Range<usize>,
     ) {
-        let count = scratch.events_before(rows.end);
-        scratch.make_room(bars.most_events());
-        if STOPS {
-            scratch.stops_met.clear();
-            scratch.stop_px.clear();
-            scratch.stop_px.extend_from_slice(&self.levels.stop_loss_px);
-        }
         let (tile, quotes) = (bars.feed.tile, bars.quotes);
         let Changed { lane: lanes, qty, entry, wallet } = &mut scratch.changed;
-        wallet[0] = self.book.wallet.value();
-        let after =
-            lanes[..count].iter_mut().zip(&mut qty[..count]).zip(&mut entry[..count]).zip(&mut wallet[1..]);
-        let events = scratch.events[..count].iter().zip(&mut scratch.settled[..count]);
+        wallet[events.start] = self.book.wallet.value();
+        let after = lanes[events.clone()]
+            .iter_mut()
+            .zip(&mut qty[events.clone()])
+            .zip(&mut entry[events.clone()])
+            .zip(&mut wallet[events.start + 1..]);
+        let events = scratch.events[events.clone()].iter().zip(&mut scratch.settled[events]);
         for ((&event, settled), (((lane_of, qty), entry), wallet)) in events.zip(after) {
             let lane = Lane::of(event.symbol());
             let at = event.row() * tile.lanes + lane.symbol;
@@ -235,15 +263,15 @@ impl Account {
             (&mut marks.unrealized[at.clone()], &mut marks.gross[at.clone()], &mut marks.net[at.clone()]);
         let panel = &tile.mark[rows.start * tile.lanes..rows.end * tile.lanes];
         mark_changing_rows(qty, entry, panel, &changes, unrealized, gross, net);
-        let out = marks.equity[at.clone()].iter_mut().zip(&mut marks.wallet[at.clone()]);
-        for ((&end, unrealized), (equity, wallet)) in ends.iter().zip(unrealized).zip(out) {
-            *wallet = changed.wallet[end as usize];
-            *equity = *wallet + *unrealized;
+        let wallet = &marks.wallet[at.clone()];
+        for ((equity, wallet), unrealized) in marks.equity[at.clone()].iter_mut().zip(wallet).zip(unrealized)
+        {
+            *equity = wallet + *unrealized;
         }
         let words = tile.words;
         count_bits(&held[rows.start * words..rows.end * words], words, &mut marks.positions[at]);
     }
-    /// Tells a recorder of the fills of rows, and counts their orders.
+    /// Tells a recorder of the funding and the fills of rows, and counts their orders.
     #[inline(never)]
     fn tell_fills<R: Recorder, const STOPS: bool>(
         &mut self,
@@ -257,8 +285,12 @@ impl Account {
             OrderIds { scratch, words: tile.words, next_row: rows.start + 1, next_id: self.orders.next_id() };
         let events = &scratch.events[..scratch.events_before(rows.end)];
         let mut stops_met = scratch.stops_met.iter();
+        let mut paid = scratch.paid.iter().peekable();
         for (event, &settled) in events.iter().zip(&scratch.settled) {
             let (row, lane) = (event.row(), Lane::of(event.symbol()));
+            while let Some(payment) = paid.next_if(|payment| payment.bar as usize <= tile.bar0 + row) {
+                recorder.funding(payment);
+            }
             let told = match event.stops().filter(|_| STOPS) {
                 Some(gapped) => {
                     let met = *stops_met.next().expect("one for each stop");
@@ -276,6 +308,7 @@ impl Account {
             };
             recorder.fill(&settled.fill(tile.bar0 + row, lane, told));
         }
+        paid.for_each(|payment| recorder.funding(payment));
         if R::READS_ORDER_IDS {
             ids.go_to(rows.end);
             self.orders.set_next_id(ids.next_id);

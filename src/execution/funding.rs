@@ -18,12 +18,12 @@ pub struct Settlement {
     pub interval_ms: i64,
 }
 
-/// All settlements of a market under one policy for missing ones.
-#[derive(Debug)]
+/// All settlements of a market under one policy for missing ones; none where funding is off.
+#[derive(Debug, Default)]
 pub struct FundingSchedule {
-    /// In bar order, then by time and symbol.
+    /// Those that are paid, in bar order, then by time and symbol: a symbol pays none from its delisting on.
     pub tape: Vec<Settlement>,
-    /// The same by symbol.
+    /// All by symbol, also those that nobody pays.
     by_symbol: Vec<Vec<Settlement>>,
 }
 
@@ -45,7 +45,10 @@ impl FundingSchedule {
         for (settled, last) in by_symbol.iter_mut().zip(last_record) {
             fill_in(market, missing, settled, last, end_ms);
         }
-        let mut tape: Vec<Settlement> = by_symbol.iter().flatten().copied().collect();
+        let delisted_ms = |symbol: u32| market.symbols[symbol as usize].contract.delisted_ms;
+        let is_paid =
+            |s: &&Settlement| delisted_ms(s.record.symbol).is_none_or(|delisted| s.record.time_ms < delisted);
+        let mut tape: Vec<Settlement> = by_symbol.iter().flatten().filter(is_paid).copied().collect();
         tape.sort_by_key(|s| (s.record.bar, s.record.time_ms, s.record.symbol));
         Self { tape, by_symbol }
     }

@@ -11,6 +11,7 @@ use barloom_kernels::fills::{
 use super::Bars;
 use crate::engine::account::Account;
 use crate::engine::next_open::Settled;
+use crate::events::FundingPayment;
 use crate::execution::levels::Levels;
 use crate::execution::rules::SLACK;
 use crate::portfolio::Book;
@@ -34,6 +35,8 @@ pub struct Scratch {
     /// Those that were met, in the order of their events.
     pub(super) stops_met: Vec<StopMet>,
     pub(super) changed: Changed,
+    /// Funding that was paid, before the fills of its bar.
+    pub(super) paid: Vec<FundingPayment>,
     /// The account before, for a stretch that turns out too long.
     before: Option<Before>,
     /// Positions as the marks see them.
@@ -66,6 +69,7 @@ pub(super) struct Changed {
 struct Before {
     book: Book,
     began_bar: Vec<u32>,
+    funding_at: usize,
 }
 
 /// Stops as the walk sees them.
@@ -158,6 +162,7 @@ impl Scratch {
         if self.settled.len() < events {
             self.settled.resize(events, Settled::NONE);
             self.stops_met.reserve(events);
+            self.paid.reserve(events);
             self.changed.lane.resize(events, 0);
             self.changed.qty.resize(events, 0.0);
             self.changed.entry.resize(events, 0.0);
@@ -169,7 +174,9 @@ impl Scratch {
         let before = self.before.get_or_insert_with(|| Before {
             book: account.book.clone(),
             began_bar: account.began_bar.clone(),
+            funding_at: 0,
         });
+        before.funding_at = account.funding_at;
         before.book.copy_from(&account.book);
         before.began_bar.copy_from_slice(&account.began_bar);
         self.qty.resize(account.book.qty.len());
@@ -182,5 +189,6 @@ impl Scratch {
         let before = self.before.as_ref().expect("remembered at the start of a stretch");
         account.book.copy_from(&before.book);
         account.began_bar.copy_from_slice(&before.began_bar);
+        account.funding_at = before.funding_at;
     }
 }
