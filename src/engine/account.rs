@@ -209,6 +209,7 @@ pub struct Account {
     pub(super) began_bar: Vec<u32>,
     /// Funding that waits for the fills of the open: its place on the schedule and the position before.
     pub(super) late_funding: Vec<(usize, f64)>,
+    /// Those of the worker while a tile is stepped; empty otherwise.
     pub(super) marks: MarkBuffers,
 }
 
@@ -243,6 +244,9 @@ impl MarkBuffers {
             column.resize(bars, 0.0);
         }
         self.positions.resize(bars, 0);
+        for column in [&mut self.initial_margin, &mut self.maintenance_margin, &mut self.isolated_ratio] {
+            column.clear();
+        }
     }
 }
 
@@ -338,15 +342,15 @@ impl Account {
         if first >= end {
             return;
         }
+        // One set of mark buffers for all accounts of a worker: what each had for itself would drive the others' out of the
+        // cache.
+        std::mem::swap(&mut self.marks, &mut scratch.marks);
         self.marks.resize(end - first);
         if R::WANTS_ORDERS && self.plan.margin.is_some() {
             self.marks.initial_margin.resize(end - first, 0.0);
             self.marks.maintenance_margin.resize(end - first, 0.0);
-            self.marks.initial_margin.fill(0.0);
-            self.marks.maintenance_margin.fill(0.0);
             if self.is_isolated() {
                 self.marks.isolated_ratio.resize(end - first, 0.0);
-                self.marks.isolated_ratio.fill(0.0);
             }
         }
         let mut intents = signals.intents;
@@ -388,6 +392,7 @@ impl Account {
             maintenance_margin_usdt: &marks.maintenance_margin,
             isolated_ratio: &marks.isolated_ratio,
         });
+        std::mem::swap(&mut self.marks, &mut scratch.marks);
     }
     /// Brings the fees in force at a time into the plan (semantics 3.1).
     #[inline]

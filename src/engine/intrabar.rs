@@ -290,7 +290,7 @@ impl Account {
         if let StopHit::Through { base_px } =
             stop_hit(rules, side, stop_px, before, ohlc.high, ohlc.low, overshoot)
         {
-            let reason = match self.levels.trails[lane.symbol].has_stop_loss {
+            let reason = match lane.is_in(&self.levels.stop_losses) {
                 true => FillReason::StopLossEntryBar,
                 false => FillReason::Trail,
             };
@@ -325,7 +325,7 @@ impl Account {
         };
         let (close, limit) = match hit {
             Hit::Stop { gapped, contested } => {
-                let reason = if !self.levels.trails[lane.symbol].has_stop_loss {
+                let reason = if !lane.is_in(&self.levels.stop_losses) {
                     FillReason::Trail
                 } else if lane.is_in(&self.opened) {
                     FillReason::StopLossEntryBar

@@ -17,7 +17,7 @@ use barloom_kernels::simd::LANE_CHUNK;
 use super::account::{Account, TileFeed, Venue, for_each_bit};
 use super::next_open::Told;
 use crate::events::{FillFlags, FillReason, FundingPayment, NO_ORDER, NO_TAG, Recorder, Side};
-use crate::execution::pricing::{StopHit, rounded_price, stop_hit};
+use crate::execution::pricing::{rounded_price, through_px};
 use crate::execution::quotes::Quotes;
 use crate::execution::rules::SymbolRules;
 use crate::execution::stop_quotes::StopQuotes;
@@ -204,8 +204,8 @@ impl Account {
             let side = if event.buys() { Side::Buy } else { Side::Sell };
             let stop_px = if STOPS { scratch.stop_px[lane.symbol] } else { f64::NAN };
             let (opening, price_px);
-            if STOPS && event.stops().is_some() {
-                let met = self.meet_stop(tile, at, rules, side, stop_px);
+            if let Some(gapped) = event.stops().filter(|_| STOPS) {
+                let met = self.meet_stop(tile, at, rules, side, stop_px, gapped);
                 scratch.stops_met.push(met);
                 (opening, price_px) = ((0.0, 0.0), met.price_px);
             } else {
@@ -223,7 +223,7 @@ impl Account {
             *settled = fill;
         }
     }
-    /// Prices of a stop that a bar meets; the slow twin is [`Account::close_by_level`].
+    /// Prices of a stop that a bar meets, passed by its open or inside; the slow twin is [`Account::close_by_level`].
     #[inline(always)]
     fn meet_stop(
         &self,
@@ -232,13 +232,12 @@ impl Account {
         rules: &SymbolRules,
         side: Side,
         stop_px: f64,
+        gapped: bool,
     ) -> StopMet {
         let execution = &self.plan.execution;
-        let (open, high, low) = (tile.open[at], tile.high[at], tile.low[at]);
-        let (StopHit::Gap { base_px } | StopHit::Through { base_px }) =
-            stop_hit(rules, side, stop_px, open, high, low, execution.stop_overshoot)
-        else {
-            unreachable!("a stop that was met is met")
+        let base_px = match gapped {
+            true => tile.open[at],
+            false => through_px(side, stop_px, tile.high[at], tile.low[at], execution.stop_overshoot),
         };
         let slipped = base_px * self.fixed_slippage.stop_factor[usize::from(side == Side::Buy)];
         let price_px = rounded_price(rules, side, slipped, execution.round_to_tick, None);

@@ -20,6 +20,8 @@ pub struct Levels {
     pub trails: Vec<Trail>,
     /// Bit set: the position has a trail.
     pub trailing: Vec<u64>,
+    /// Bit set: a stop loss was attached, so that the stop is not the trail's alone.
+    pub stop_losses: Vec<u64>,
     /// A low at or below this touches a level (−∞: none). Widened by a hair, so that no touch is missed.
     low_trigger_px: Vec<f64>,
     /// A high at or above this touches a level (+∞: none).
@@ -38,19 +40,12 @@ pub struct Trail {
     pub entry_px: f64,
     /// High-water mark of a long, low-water mark of a short.
     pub water_px: f64,
-    /// A stop loss was attached, so that the stop is not the trail's alone.
-    pub has_stop_loss: bool,
 }
 
 impl Trail {
     /// No trail.
-    pub const NONE: Self = Self {
-        distance_px: f64::NAN,
-        activation_px: f64::NAN,
-        entry_px: f64::NAN,
-        water_px: f64::NAN,
-        has_stop_loss: false,
-    };
+    pub const NONE: Self =
+        Self { distance_px: f64::NAN, activation_px: f64::NAN, entry_px: f64::NAN, water_px: f64::NAN };
 
     /// The stop that the water mark gives, not yet rounded; `NaN` before its activation. `s`: +1 for a long.
     #[inline]
@@ -73,6 +68,7 @@ impl Levels {
             target_bar: vec![0; lanes],
             trails: vec![Trail::NONE; lanes],
             trailing: vec![0; words],
+            stop_losses: vec![0; words],
             low_trigger_px: vec![f64::NEG_INFINITY; lanes],
             high_trigger_px: vec![f64::INFINITY; lanes],
             attached: 0,
@@ -84,19 +80,17 @@ impl Levels {
     /// When there are fewer columns or words than lanes.
     pub fn replace_stops(&mut self, held: &[u64], px: &[f64], below: &[f64], above: &[f64]) {
         let is_held = |at: usize| held[at / 64] >> (at % 64) & 1 != 0;
+        self.stop_losses.fill(0);
         let now = px.iter().zip(below).zip(above);
         let columns =
             self.stop_loss_px.iter_mut().zip(&mut self.low_trigger_px).zip(&mut self.high_trigger_px);
         for (at, (((px, below), above), ((stop_px, low_px), high_px))) in now.zip(columns).enumerate() {
             *stop_px = pick(is_held(at), *px, f64::NAN);
+            self.stop_losses[at / 64] |= u64::from(!stop_px.is_nan()) << (at % 64);
             *low_px = pick(is_held(at), *below, f64::NEG_INFINITY);
             *high_px = pick(is_held(at), *above, f64::INFINITY);
         }
-        self.attached = 0;
-        for (trail, stop_px) in self.trails.iter_mut().zip(&self.stop_loss_px) {
-            trail.has_stop_loss = !stop_px.is_nan();
-            self.attached += usize::from(trail.has_stop_loss);
-        }
+        self.attached = self.stop_losses.iter().map(|bits| bits.count_ones() as usize).sum();
     }
     /// Whether stop losses that no trail moves are all there is.
     pub fn are_stops(&self) -> bool {
@@ -133,7 +127,7 @@ impl Levels {
         self.attached += usize::from(!self.has(lane));
         if !stop_loss_px.is_nan() {
             self.stop_loss_px[at] = stop_loss_px;
-            self.trails[at].has_stop_loss = true;
+            self.stop_losses[lane.word] |= lane.bit;
         }
         if !take_profit_px.is_nan() {
             self.take_profit_px[at] = take_profit_px;
@@ -155,6 +149,7 @@ impl Levels {
     #[inline]
     pub fn begin_episode(&mut self, lane: Lane, price_px: f64) {
         self.trails[lane.symbol] = Trail { entry_px: price_px, water_px: price_px, ..Trail::NONE };
+        self.stop_losses[lane.word] &= !lane.bit;
     }
     /// Moves the stop of a trail; never loosens it.
     pub fn ratchet(&mut self, lane: Lane, is_long: bool, stop_px: f64) {
@@ -188,6 +183,7 @@ impl Levels {
         self.take_profit_px[at] = f64::NAN;
         self.trails[at] = Trail::NONE;
         self.trailing[lane.word] &= !lane.bit;
+        self.stop_losses[lane.word] &= !lane.bit;
         self.low_trigger_px[at] = f64::NEG_INFINITY;
         self.high_trigger_px[at] = f64::INFINITY;
     }

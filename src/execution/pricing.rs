@@ -127,6 +127,23 @@ pub enum StopHit {
     },
 }
 
+/// The end of a bar that an order trading to `side` runs to.
+#[inline]
+fn extreme_toward(side: Side, high: f64, low: f64) -> f64 {
+    match side {
+        Side::Buy => high,
+        Side::Sell => low,
+    }
+}
+
+/// Base price of a stop that a bar trades through.
+#[inline]
+pub fn through_px(side: Side, stop_px: f64, high: f64, low: f64, overshoot: f64) -> f64 {
+    // A level on the far side of the whole bar, of a position entered inside it, counts as the bar's own edge.
+    let from = stop_px.max(low).min(high);
+    from + overshoot * (extreme_toward(side, high, low) - from)
+}
+
 /// Tests a stop-market order against a bar. Touch triggers; a gap fills at the open, never better than the stop.
 #[inline]
 pub fn stop_hit(
@@ -138,17 +155,11 @@ pub fn stop_hit(
     low: f64,
     overshoot: f64,
 ) -> StopHit {
-    let extreme = match side {
-        Side::Buy => high,
-        Side::Sell => low,
-    };
-    let s = side.sign();
+    let (s, extreme) = (side.sign(), extreme_toward(side, high, low));
     if rules.at_or_beyond(s, open, stop_px) {
         StopHit::Gap { base_px: open }
     } else if rules.at_or_beyond(s, extreme, stop_px) {
-        // A level on the far side of the whole bar, of a position entered inside it, counts as the bar's own edge.
-        let from = stop_px.max(low).min(high);
-        StopHit::Through { base_px: from + overshoot * (extreme - from) }
+        StopHit::Through { base_px: through_px(side, stop_px, high, low, overshoot) }
     } else {
         StopHit::No
     }

@@ -12,7 +12,7 @@ use super::{LANE_CHUNK, Market};
 
 /// Bars per tile where nothing else is asked for: with the trials of a worker, their signals and quotes, what a tile needs
 /// stays in a second-level cache. No result depends on it.
-pub const TILE_BARS: usize = 128;
+pub const TILE_BARS: usize = 192;
 
 /// Columns of a tile that are made, not borrowed; owned by a worker and reused for every tile.
 ///

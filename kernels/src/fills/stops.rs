@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Acts, FillRows, SignalMasks, StopTest, Turn, UsualBars, Word, walk};
-use crate::simd::{LANE_CHUNK, Simd, SimdBase, at_level, f64x8, prelude::*};
+use crate::simd::{LANE_CHUNK, Simd, SimdBase, at_level, f64x8, mask64x8, prelude::*};
 
 /// Bars that stops are tested against, and the stops that entries bring, panels `[row][lane]`.
 #[derive(Debug, Clone, Copy)]
@@ -124,14 +124,14 @@ pub fn find_fills_and_stops(
                 let mut one = [*word];
                 let start = rows.start;
                 let end = walk(simd, rows, signals, usual, &mut one, &mut [Word::default()], &mut test, out);
-                test.set_if_any(start, end, &one);
+                test.set_if_any(simd, start, end, &one);
                 *word = one[0];
                 end
             }
             words => {
                 let start = rows.start;
                 let end = walk(simd, rows, signals, usual, words, spare, &mut test, out);
-                test.set_if_any(start, end, words);
+                test.set_if_any(simd, start, end, words);
                 end
             }
         }
@@ -210,16 +210,17 @@ impl Test<'_, '_, '_> {
     }
     /// Remembers the stops of the last row before `end`, which no later row did.
     #[inline(always)]
-    fn set_if_any(&mut self, start: usize, end: usize, words: &[Word]) {
+    fn set_if_any<S: Simd>(&mut self, simd: S, start: usize, end: usize, words: &[Word]) {
         if end > start {
             for (word, state) in words.iter().enumerate() {
-                self.set(end - 1, word, &state.turn);
+                self.set(simd, end - 1, word, &state.turn);
             }
         }
     }
-    /// Remembers the stops that entries of a row bring.
+    /// Remembers the stops that entries of a row bring, each by a vector that covers its chunk: one that reads what was
+    /// written in parts waits for it.
     #[inline(always)]
-    fn set(&mut self, row: usize, word: usize, turn: &Turn) {
+    fn set<S: Simd>(&mut self, simd: S, row: usize, word: usize, turn: &Turn) {
         let mut left = turn.enter_long | turn.enter_short;
         while left != 0 {
             let bit = left & left.wrapping_neg();
@@ -228,8 +229,14 @@ impl Test<'_, '_, '_> {
             let px = self.fresh_px(row, lane, is_long);
             let hair = px.abs() * self.bars.slack;
             self.stops.px[lane] = px;
-            self.stops.below[lane] = if is_long { px + hair } else { f64::NEG_INFINITY };
-            self.stops.above[lane] = if is_long { f64::INFINITY } else { px - hair };
+            let below = if is_long { px + hair } else { f64::NEG_INFINITY };
+            let above = if is_long { f64::INFINITY } else { px - hair };
+            let is_lane = mask64x8::from_bitmask(simd, 1 << (lane % LANE_CHUNK));
+            for (column, value) in [(&mut *self.stops.below, below), (&mut *self.stops.above, above)] {
+                let chunk = &mut column.as_chunks_mut::<LANE_CHUNK>().0[lane / LANE_CHUNK];
+                let kept = f64x8::load_array_ref(simd, chunk);
+                is_lane.select(f64x8::splat(simd, value), kept).store_array(chunk);
+            }
             left &= left - 1;
         }
     }
@@ -261,15 +268,15 @@ impl<S: Simd> StopTest<S> for Test<'_, '_, '_> {
                 let hit = load(low).simd_le(load(below)) | load(high).simd_ge(load(above));
                 touched |= hit.to_bitmask() << (chunk * LANE_CHUNK);
             }
-            // Stops of the row before are not in the columns yet: a vector that reads what was just written in parts
-            // waits for it.
+            // Stops of the row before come to the columns only now: a compare that waits for them takes longer than
+            // reading two masks.
             let (turn, at) = (now.turn, row * self.stops.met.len() + word);
             let entered = turn.enter_long | turn.enter_short;
             touched = (touched & !entered)
                 | (turn.enter_long & self.bars.long_touched_next[at])
                 | (turn.enter_short & self.bars.short_touched_next[at]);
             if entered != 0 {
-                self.set(row - 1, word, &turn);
+                self.set(simd, row - 1, word, &turn);
             }
             touched &= closes & (now.held.long | now.held.short);
             let mut met = [0; 2];

@@ -9,7 +9,7 @@ use barloom_kernels::fills::{
 };
 
 use super::Bars;
-use crate::engine::account::Account;
+use crate::engine::account::{Account, MarkBuffers};
 use crate::engine::next_open::Settled;
 use crate::events::FundingPayment;
 use crate::execution::levels::Levels;
@@ -19,6 +19,8 @@ use crate::portfolio::Book;
 /// Buffers of a worker: its accounts use them in turn, and none finds anything in them.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Marks of the bars of a tile.
+    pub(in crate::engine) marks: MarkBuffers,
     /// Per mask word: what is held and what was decided, before and after the bar in hand.
     pub(super) words: [Vec<Word>; 2],
     /// `[row][word]`: the orders that the open of a row ends.

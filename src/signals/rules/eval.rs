@@ -18,9 +18,10 @@ use super::ops::{self, Operand};
 use super::plan::{Place, Plan, Step};
 use crate::market::{Market, Tile};
 
-/// Bytes of intermediates a block may take: they stay in a second-level cache with room for the tile's columns.
+/// Bytes of intermediates a block may take: they stay in a second-level cache with room for the tile's columns. Longer
+/// blocks than these gain nothing, and two averages that are compared are then in no first-level cache any more.
 const BLOCK_BYTES: usize = 512 * 1024;
-const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 8..=64;
+const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 8..=32;
 
 /// The nodes to compute and the buffers to do it in.
 pub(super) struct Evaluator {
@@ -93,7 +94,8 @@ impl Evaluator {
 
     /// Passes over a block.
     pub(super) fn steps(&self) -> usize {
-        self.plan.steps.len() + self.frames.iter().map(FrameRun::steps).sum::<usize>()
+        let own = self.plan.steps.len() + self.plan.tile_steps.len();
+        own + self.frames.iter().map(FrameRun::steps).sum::<usize>()
     }
 
     pub(super) fn nodes(&self) -> &Arc<[Op]> {
@@ -138,6 +140,10 @@ impl Evaluator {
                 }
             }
             row += rows;
+        }
+        for step in &plan.tile_steps {
+            let block = Block { nodes: &nodes, plan: &plan, market, tile, row: 0, rows: tile.rows };
+            self.compute_mask(&block, step, &mut state_words);
         }
         self.state = state;
         self.state_words = state_words;

@@ -36,6 +36,8 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
+    /// Steps that only combine masks, for which a block is too short: over the whole tile, after all blocks.
+    pub(super) tile_steps: Vec<Step>,
     pub(super) places: Vec<Place>,
     /// Buffers of numbers and of masks.
     pub(super) numbers: usize,
@@ -64,14 +66,25 @@ impl Plan {
         for node in wanted {
             wide[node.index()] = true;
         }
+        let late = late_nodes(nodes, &used, &kept);
+        let mut of_tile = late.clone();
+        for index in (0..nodes.len()).filter(|&index| used[index] && late[index]) {
+            for operand in computed_from(nodes, &kept, index) {
+                of_tile[operand.index()] = true;
+            }
+        }
         let mut planner = Planner {
             nodes,
             wide,
+            late,
+            of_tile,
             stored_constants: constants_read_as_panels(nodes, &used, &kept),
             free_numbers: Vec::new(),
             free_masks: Vec::new(),
+            free_tile_masks: Vec::new(),
             plan: Self {
                 steps: Vec::new(),
+                tile_steps: Vec::new(),
                 places: vec![Place::Nowhere; nodes.len()],
                 numbers: 0,
                 masks: 0,
@@ -89,10 +102,16 @@ impl Plan {
 
 struct Planner<'a> {
     nodes: &'a [Op],
+    /// Wanted: kept for the whole tile until the next.
     wide: Vec<bool>,
+    /// Computed after all blocks.
+    late: Vec<bool>,
+    /// Those and what they read: kept for the whole tile until the last of them has read it.
+    of_tile: Vec<bool>,
     stored_constants: Vec<bool>,
     free_numbers: Vec<usize>,
     free_masks: Vec<usize>,
+    free_tile_masks: Vec<usize>,
     plan: Plan,
 }
 
@@ -115,7 +134,9 @@ impl Planner<'_> {
                         Some(_) => 0..0,
                         None => self.state_of(&self.nodes[index], lanes, words),
                     };
-                    self.plan.steps.push(Step { node, mirrored: partner, state });
+                    let steps =
+                        if self.late[index] { &mut self.plan.tile_steps } else { &mut self.plan.steps };
+                    steps.push(Step { node, mirrored: partner, state });
                 }
             }
             // After the outputs have their places: a step never writes where it reads.
@@ -171,8 +192,12 @@ impl Planner<'_> {
             _ => {}
         }
         let mask = op.is_mask();
+        let of_tile = mask && self.of_tile[index];
         let reused = match (wide, mask) {
             (true, _) => None,
+            // A buffer that a late node is done with is written too early by one that is not.
+            (false, true) if of_tile && !self.late[index] => None,
+            (false, true) if of_tile => self.free_tile_masks.pop(),
             (false, true) => self.free_masks.pop(),
             (false, false) => self.free_numbers.pop(),
         };
@@ -182,14 +207,18 @@ impl Planner<'_> {
             self.plan.block_numbers += if mask || wide { 0 } else { op.outputs() };
             *count - 1
         });
-        self.plan.places[index] = if wide { Place::Wide(slot) } else { Place::Block(slot) };
+        self.plan.places[index] = if wide || of_tile { Place::Wide(slot) } else { Place::Block(slot) };
         true
     }
 
     fn release(&mut self, index: usize) {
         let op = &self.nodes[index];
-        if let (Place::Block(slot), false) = (self.plan.places[index], matches!(op, Op::Const(_))) {
-            if op.is_mask() { &mut self.free_masks } else { &mut self.free_numbers }.push(slot);
+        match self.plan.places[index] {
+            Place::Block(_) if matches!(op, Op::Const(_)) => {}
+            Place::Block(slot) if op.is_mask() => self.free_masks.push(slot),
+            Place::Block(slot) => self.free_numbers.push(slot),
+            Place::Wide(slot) if op.is_mask() && !self.wide[index] => self.free_tile_masks.push(slot),
+            Place::Wide(_) | Place::Kept(_) | Place::Nowhere => {}
         }
     }
 }
@@ -240,6 +269,21 @@ fn last_readers(nodes: &[Op], used: &[bool], kept: &[Option<usize>]) -> Vec<Vec<
         reads[reader].push(node);
     }
     reads
+}
+
+/// Nodes that only combine masks, and are read by no others than such: a step over a block of a mask takes longer to call
+/// than to do.
+fn late_nodes(nodes: &[Op], used: &[bool], kept: &[Option<usize>]) -> Vec<bool> {
+    let combines = |op: &Op| matches!(op, Op::And(..) | Op::Or(..) | Op::Not(_) | Op::LagMask(_));
+    let mut late: Vec<bool> = nodes.iter().map(combines).collect();
+    for reader in (0..nodes.len()).rev().filter(|&reader| used[reader]) {
+        if !late[reader] {
+            for operand in computed_from(nodes, kept, reader) {
+                late[operand.index()] = false;
+            }
+        }
+    }
+    late
 }
 
 /// For each `a < b` the later `b < a`, where both are used.
@@ -295,5 +339,22 @@ mod tests {
         let plan = Plan::new(graph.nodes(), &wanted, vec![None; graph.nodes().len()], 8, 1);
         assert_eq!(plan.steps.len(), 1);
         assert_eq!(plan.steps[0].mirrored, Some(wanted[1]));
+    }
+
+    #[test]
+    fn masks_are_combined_after_all_blocks_unless_a_number_reads_them() {
+        let mut graph = Graph::default();
+        let (open, close) = (graph.column(Column::Open), graph.column(Column::Close));
+        let crossing = graph.crossing(open, close);
+        let wanted = graph.mask(&crossing).unwrap();
+        let combines =
+            |graph: &Graph, step: &Step| !matches!(graph.nodes()[step.node.index()], Op::Compare(..));
+        let plan = Plan::new(graph.nodes(), &[wanted], vec![None; graph.nodes().len()], 8, 1);
+        assert!(plan.steps.iter().all(|step| !combines(&graph, step)));
+        assert!(plan.tile_steps.len() > 2 && plan.tile_steps.iter().all(|step| combines(&graph, step)));
+        let number = graph.choose(&crossing, open, close);
+        let plan = Plan::new(graph.nodes(), &[wanted, number], vec![None; graph.nodes().len()], 8, 1);
+        let in_blocks = plan.steps.iter().filter(|step| combines(&graph, step)).count();
+        assert!(in_blocks > 2, "what `where` reads is there before it");
     }
 }
