@@ -4,7 +4,7 @@
 mod common;
 mod reference;
 
-use barloom::config::plan::{CheckInvariants, EntryBeyondStop, Sequencing};
+use barloom::config::plan::{CheckInvariants, EntryBeyondStop, Sequencing, Sizing};
 use barloom::engine::api::{Fill, FundingPayment, Insurance, MarkRows, OrderEnd, Recorder};
 use common::engine_run::{run_case_to_the_end, run_case_with};
 use common::random_market::{Dice, RandomCase, Scope};
@@ -98,6 +98,38 @@ fn plain_cases_do_take_the_short_way() {
     assert!(filled(false) > 500, "{} orders took the short way", filled(false));
 }
 
+/// What the two ways tell of a case.
+fn stories(case: &RandomCase, tile_rows: usize, distances: &[f64]) -> [Vec<String>; 2] {
+    let long_way = run_case_with(case, tile_rows, distances, false, Story::<true>::default()).0.0;
+    [run_case_with(case, tile_rows, distances, true, Story::<false>::default()).0.0, long_way]
+}
+
+/// The wallet at the last close.
+fn wallet(story: &[String]) -> f64 {
+    let last = story.last().and_then(|mark| mark.split(' ').nth(1));
+    last.expect("a mark at every close").parse().expect("a number")
+}
+
+/// A stretch that turns out to be too long is taken back, with the funding it has paid.
+#[test]
+fn an_account_may_run_out_of_equity_anywhere() {
+    let mut ran_out = 0;
+    for seed in 0..400 {
+        let mut case = RandomCase::within(Scope::MarketOrders, seed, 12, 120);
+        plain(&mut case);
+        without_levels(&mut case);
+        // Fee by fee.
+        case.plan.taker_fee_frac = 0.01;
+        case.plan.sizing = Sizing::FixedNotional { notional_usdt: 1_000.0 };
+        case.plan.initial_capital_usdt = [100.0, 400.0, 1_500.0][seed as usize % 3];
+        let distances = if seed % 2 == 0 { stop_distances(&case, seed) } else { Vec::new() };
+        let [short_way, long_way] = stories(&case, 256, &distances);
+        assert_eq!(short_way, long_way, "seed {seed}");
+        ran_out += usize::from(wallet(&long_way) < 0.0);
+    }
+    assert!(ran_out > 50, "{ran_out} accounts ran out of equity");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -126,8 +158,7 @@ proptest! {
         if is_poor {
             case.plan.initial_capital_usdt *= 0.01;
         }
-        let long_way = run_case_with(&case, tile_rows, &distances, false, Story::<true>::default()).0.0;
-        let short_way = run_case_with(&case, tile_rows, &distances, true, Story::<false>::default()).0.0;
+        let [short_way, long_way] = stories(&case, tile_rows, &distances);
         for (found, expected) in short_way.iter().zip(&long_way) {
             prop_assert_eq!(found, expected);
         }
