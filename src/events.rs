@@ -454,6 +454,11 @@ pub struct FundingPayment {
     pub cash_usdt: f64,
 }
 
+impl FundingPayment {
+    /// No payment: what a buffer holds before its first one.
+    pub(crate) const NONE: Self = Self { bar: 0, symbol: 0, record: 0, cash_usdt: 0.0 };
+}
+
 /// What the insurance fund paid in when a wallet without positions was below 0 (semantics 4.7).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Insurance {

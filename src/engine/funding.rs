@@ -45,9 +45,9 @@ impl Account {
     pub(super) fn settle_late_funding<R: Recorder>(&mut self, bar: &Bar<'_>, recorder: &mut R) {
         for at in 0..self.late_funding.len() {
             let (due, before) = self.late_funding[at];
-            let record = self.schedule.tape[due].record;
-            let after = self.book.qty[record.symbol as usize];
-            let cash = |qty: f64| -qty * record.mark_px * record.rate_frac;
+            let settlement = self.schedule.tape[due];
+            let after = self.book.qty[settlement.record.symbol as usize];
+            let cash = |qty: f64| settlement.payment(bar.bar, qty).cash_usdt;
             let pessimistic = self.plan.funding.boundary == FundingBoundary::Pessimistic;
             let qty = if pessimistic && cash(before) <= cash(after) { before } else { after };
             self.pay_funding(bar.bar, due, qty).inspect(|payment| recorder.funding(payment));
@@ -60,16 +60,15 @@ impl Account {
         if qty == 0.0 || self.ruined {
             return None;
         }
-        let due = self.schedule.tape[at];
-        let cash_usdt = -qty * due.record.mark_px * due.record.rate_frac;
-        self.book.book_cash(cash_usdt);
+        let payment = self.schedule.tape[at].payment(bar, qty);
+        self.book.book_cash(payment.cash_usdt);
         // What margin is bounded by until the next close has paid it too.
-        self.last_equity_usdt += cash_usdt;
-        let symbol = due.record.symbol;
-        if self.is_isolated() && self.book.steps[symbol as usize] != 0.0 {
-            self.isolated_usdt[symbol as usize] += cash_usdt;
+        self.last_equity_usdt += payment.cash_usdt;
+        let symbol = payment.symbol as usize;
+        if self.is_isolated() && self.book.steps[symbol] != 0.0 {
+            self.isolated_usdt[symbol] += payment.cash_usdt;
         }
-        Some(FundingPayment { bar: bar as u32, symbol, record: due.index, cash_usdt })
+        Some(payment)
     }
     /// Whether an opening decided here would act inside a funding window (semantics 3.4).
     #[inline]

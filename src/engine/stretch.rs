@@ -171,12 +171,23 @@ impl Account {
             row = until;
         }
     }
-    /// Pays the funding of a bar on what is held before its open.
+    /// Pays the funding of a bar on what is held before its open; the slow twin is [`Account::settle_funding`].
     fn pay_held(&mut self, bar: usize, paid: &mut Vec<FundingPayment>) {
-        while let Some(at) = self.next_settlement(bar) {
-            let qty = self.book.qty[self.schedule.tape[at].record.symbol as usize];
-            paid.extend(self.pay_funding(bar, at, qty));
+        let Self { schedule, funding_at, book, .. } = self;
+        let due =
+            schedule.tape[*funding_at..].iter().take_while(|due| due.record.bar as usize == bar).count();
+        let (due, mut made) = (&schedule.tape[*funding_at..*funding_at + due], paid.len());
+        *funding_at += due.len();
+        paid.resize(made + due.len(), FundingPayment::NONE);
+        for due in due {
+            let qty = book.qty[due.record.symbol as usize];
+            let payment = due.payment(bar, qty);
+            // What is flat pays 0, which changes no sum: a branch on it is never foreseen.
+            book.book_cash(payment.cash_usdt);
+            paid[made] = payment;
+            made += usize::from(qty != 0.0);
         }
+        paid.truncate(made);
     }
     /// Books some of the fills, one after the other.
     ///

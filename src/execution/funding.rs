@@ -2,6 +2,7 @@
 //! 3.4).
 
 use crate::config::plan::FundingMissing;
+use crate::events::FundingPayment;
 use crate::market::{FundingRecord, Market};
 
 /// Index of a payment that has no record on the market's tape.
@@ -64,6 +65,13 @@ impl FundingSchedule {
 }
 
 impl Settlement {
+    /// What a position pays at the open of a bar (semantics 3.3).
+    #[inline]
+    pub fn payment(&self, bar: usize, qty: f64) -> FundingPayment {
+        let FundingRecord { symbol, mark_px, rate_frac, .. } = self.record;
+        let cash_usdt = -qty * mark_px * rate_frac;
+        FundingPayment { bar: bar as u32, symbol, record: self.index, cash_usdt }
+    }
     /// When the next one is due, as known after this one.
     pub fn next_ms(&self) -> Option<i64> {
         (self.interval_ms > 0).then(|| self.record.time_ms + self.interval_ms)
