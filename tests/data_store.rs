@@ -358,6 +358,45 @@ fn a_damaged_or_foreign_store_is_rebuilt_and_said_so() {
     rebuilds(&bytes, "no funding file");
 }
 
+/// A number that is another number after a while is as wrong as a missing one, and harder to see.
+#[test]
+fn a_store_whose_bytes_have_changed_is_rebuilt_where_it_is_verified() {
+    let dir = csv_dir();
+    let good = open(dir.path(), &[]);
+    let options = LoadOptions { verify_store: true, ..LoadOptions::default() };
+    assert!(!open_with(dir.path(), &[], &options).1, "a whole store is kept");
+    let folder = dir.path().join(".barloom");
+    let path_of = |prefix: &str| {
+        let paths = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        paths
+            .into_iter()
+            .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix))
+            .unwrap()
+    };
+    let flip_after = |path: &Path, text: &[u8], is_number: bool| {
+        let mut bytes = std::fs::read(path).unwrap();
+        let at = bytes.windows(text.len()).rposition(|window| window == text).expect("it is there");
+        // The lowest bit of a number, or a digit.
+        bytes[if is_number { at } else { at + text.len() }] ^= 1;
+        replace(path, &bytes);
+    };
+    let panels = columns(&good.panels).into_iter().flatten();
+    for (number, panel) in panels.enumerate() {
+        let px = panel.iter().find(|px| px.is_finite() && **px != 0.0).expect("a number");
+        flip_after(&path_of("bars_"), &px.to_le_bytes(), true);
+        let (market, built) = open_with(dir.path(), &[], &options);
+        assert!(built, "panel {number}");
+        assert!(market.warnings.last().unwrap().contains("has changed since it was written"));
+        assert_same(&good, &market);
+    }
+    flip_after(&path_of("funding_"), &good.funding.records[0].rate_frac.to_le_bytes(), true);
+    assert!(open_with(dir.path(), &[], &options).1, "funding");
+    // What describes the panels is always verified.
+    flip_after(&path_of("bars_"), b"\"first_row\":", false);
+    assert!(open_with(dir.path(), &[], &LoadOptions::default()).1, "description");
+    assert_same(&good, &open(dir.path(), &[]));
+}
+
 #[test]
 fn no_flipped_byte_of_the_frame_makes_it_panic() {
     let dir = csv_dir();

@@ -60,6 +60,7 @@ pub(super) fn market(args: &DataArgs, symbols: &[String], bar_ms: i64, output: &
             StampKind::Open => TsKind::Open,
             StampKind::Close => TsKind::Close,
         },
+        verify_store: true,
     };
     open(&args.data, symbols, &options, output)
 }

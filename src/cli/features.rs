@@ -27,8 +27,12 @@ pub(super) fn features(args: &FeaturesArgs, output: &Output) -> Result<()> {
         return Err(BadInput::expected("--data and --out").found("neither").into());
     };
     let exprs = args.exprs.iter().map(|text| parse_expr(text)).collect::<Result<Vec<Expr>>>()?;
-    let options =
-        LoadOptions { store_dir: args.store.clone(), bar_ms: bar_ms(&args.bar)?, ..LoadOptions::default() };
+    let options = LoadOptions {
+        store_dir: args.store.clone(),
+        bar_ms: bar_ms(&args.bar)?,
+        verify_store: true,
+        ..LoadOptions::default()
+    };
     let market = open(data, &args.symbols, &options, output)?;
     output.warnings(&market.warnings);
     let mut fields = vec![

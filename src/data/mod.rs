@@ -69,11 +69,15 @@ pub struct LoadOptions {
     pub on_bad_row: OnBadRow,
     /// What the stamps of the bar files mean.
     pub ts_kind: TsKind,
+    /// Reads all of a store that is there and compares its checksums before it is used; otherwise it is mapped and its
+    /// frame alone is checked, which takes less than a millisecond.
+    pub verify_store: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { store_dir: None, bar_ms: 900_000, on_bad_row: OnBadRow::Error, ts_kind: TsKind::Open }
+        let (on_bad_row, ts_kind) = (OnBadRow::Error, TsKind::Open);
+        Self { store_dir: None, bar_ms: 900_000, on_bad_row, ts_kind, verify_store: false }
     }
 }
 

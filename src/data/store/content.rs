@@ -1,10 +1,12 @@
 //! What a store holds, in memory or mapped, and the market that a selection of its symbols makes.
 
 use arrow_buffer::ScalarBuffer;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::hex;
+use super::read::panel_columns;
 use crate::data::align::{align, row_of, union_grid};
 use crate::data::build::{Built, BuiltSymbol};
 use crate::data::funding::Settlement;
@@ -35,6 +37,8 @@ pub(crate) struct Meta {
     /// Name of the file with the settlements; empty when there are none.
     pub(crate) funding_file: String,
     pub(crate) funding_rows: usize,
+    /// Checksums (CRC-32) of the panels, in the order of the file.
+    pub(crate) panel_checksums: Vec<u32>,
 }
 
 /// One symbol.
@@ -149,6 +153,21 @@ pub(crate) struct FundingColumns {
 }
 
 impl FundingColumns {
+    /// Name of the file, by what it holds.
+    pub(crate) fn file_name(&self) -> String {
+        let mut sha = Sha256::new();
+        for column in [
+            self.time_ms.inner(),
+            self.bar.inner(),
+            self.lane.inner(),
+            self.rate_frac.inner(),
+            self.mark_px.inner(),
+            self.interval_ms.inner(),
+        ] {
+            sha.update(column.as_slice());
+        }
+        format!("funding_{}.arrow", hex(&sha.finalize()[..8]))
+    }
     /// No settlements.
     pub(crate) fn empty() -> Self {
         Self {
@@ -189,7 +208,26 @@ pub(crate) struct Content {
     pub(crate) funding: FundingColumns,
 }
 
+/// Checksums of panels, in the order of the file.
+fn panel_checksums(panels: &MarketPanels) -> Vec<u32> {
+    let columns: Vec<_> = panel_columns(panels).collect();
+    columns.into_par_iter().map(|(_, panel)| crc32fast::hash(panel.inner().as_slice())).collect()
+}
+
 impl Content {
+    /// What is not as it was written, if anything; reads everything.
+    pub(crate) fn damage(&self) -> Option<String> {
+        let (found, written) = (panel_checksums(&self.panels), &self.meta.panel_checksums);
+        let mut columns = panel_columns(&self.panels).zip(found.iter().zip(written));
+        if found.len() != written.len() {
+            return Some("a checksum per column is missing".to_owned());
+        }
+        if let Some(((name, _), _)) = columns.find(|(_, (found, written))| found != written) {
+            return Some(format!("column {name} has changed since it was written"));
+        }
+        let is_named_so = self.meta.funding_rows == 0 || self.meta.funding_file == self.funding.file_name();
+        (!is_named_so).then(|| format!("{} has changed since it was written", self.meta.funding_file))
+    }
     /// Joins symbols (in ascending name order) on one grid.
     pub(crate) fn join(built: Built, options: &LoadOptions) -> Result<Box<Self>> {
         let Built { symbols, failed, sources, read_ns } = built;
@@ -226,6 +264,7 @@ impl Content {
             read_ns,
             funding_file: String::new(),
             funding_rows: funding.time_ms.len(),
+            panel_checksums: panel_checksums(&panels),
         };
         Ok(Box::new(Self { meta, panels, funding }))
     }

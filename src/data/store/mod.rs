@@ -65,7 +65,14 @@ pub(crate) fn find(dir: &Path, bar: &str, listing: &Listing, options: &LoadOptio
     if !same_rules {
         return Ok(Found::Stale);
     }
-    match compare(&meta.sources, meta.read_ns, listing) {
+    let sources = compare(&meta.sources, meta.read_ns, listing);
+    if options.verify_store
+        && !matches!(sources, Sources::Other)
+        && let Some(reason) = content.damage()
+    {
+        return Ok(Found::Unusable(reason));
+    }
+    match sources {
         Sources::Same => Ok(Found::Same(content)),
         Sources::Other => Ok(Found::Stale),
         Sources::Doubtful(doubtful) => {

@@ -18,10 +18,12 @@ use crate::data::mmap::map_file;
 use crate::market::{Column, MarketPanels, lane_stride};
 
 /// Version of the layout; a store of another version is rebuilt.
-pub(crate) const FORMAT: &str = "2";
+pub(crate) const FORMAT: &str = "3";
 pub(crate) const FORMAT_KEY: &str = "barloom.format";
 pub(crate) const SYMBOLS_KEY: &str = "barloom.symbols";
 pub(crate) const META_KEY: &str = "barloom.store";
+/// Checksum of what stands under [`META_KEY`].
+pub(crate) const CHECKSUM_KEY: &str = "barloom.store_checksum";
 
 const MAGIC: &[u8] = b"ARROW1";
 const REQUIRED: [&str; 6] = ["ts", "open", "high", "low", "close", "volume"];
@@ -149,7 +151,11 @@ fn check_format(footer: &Footer<'_>) -> Checked<()> {
 
 fn read_meta(footer: &Footer<'_>) -> Checked<Meta> {
     check_format(footer)?;
-    let meta: Meta = serde_json::from_str(metadata(footer, META_KEY)?).map_err(|err| err.to_string())?;
+    let meta = metadata(footer, META_KEY)?;
+    if metadata(footer, CHECKSUM_KEY)? != crc32fast::hash(meta.as_bytes()).to_string() {
+        return Err("its description has changed since it was written".to_owned());
+    }
+    let meta: Meta = serde_json::from_str(meta).map_err(|err| err.to_string())?;
     if meta.is_sound() { Ok(meta) } else { Err("its numbers do not hang together".to_owned()) }
 }
 

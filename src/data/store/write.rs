@@ -16,11 +16,12 @@ use arrow_buffer::ScalarBuffer;
 use arrow_ipc::MetadataVersion;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
-use sha2::{Digest, Sha256};
 
+use super::bars_path;
 use super::content::{Content, FundingColumns};
-use super::read::{FORMAT, FORMAT_KEY, META_KEY, SYMBOLS_KEY, panel_columns, referenced_funding};
-use super::{bars_path, hex};
+use super::read::{
+    CHECKSUM_KEY, FORMAT, FORMAT_KEY, META_KEY, SYMBOLS_KEY, panel_columns, referenced_funding,
+};
 use crate::error::{Error, Result, io_error};
 
 const TEMP_PREFIX: &str = ".tmp-";
@@ -33,7 +34,7 @@ pub(crate) fn write(dir: &Path, bar: &str, content: &mut Content) -> Result<()> 
     std::fs::create_dir_all(dir).map_err(|err| machine(dir, "creating", err))?;
     content.meta.funding_file = String::new();
     if content.meta.funding_rows > 0 {
-        let name = format!("funding_{}.arrow", digest_of(&content.funding));
+        let name = content.funding.file_name();
         write_file(dir, &dir.join(&name), &funding_batch(content)?)?;
         content.meta.funding_file = name;
     }
@@ -111,10 +112,12 @@ fn bars_batch(content: &Content) -> Result<RecordBatch> {
     }
     let names: Vec<&str> = meta.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
     let json = |value: serde_json::Result<String>| value.expect("names and finite numbers have a JSON form");
+    let meta = json(serde_json::to_string(meta));
     let metadata = HashMap::from([
         (FORMAT_KEY.to_owned(), FORMAT.to_owned()),
         (SYMBOLS_KEY.to_owned(), json(serde_json::to_string(&names))),
-        (META_KEY.to_owned(), json(serde_json::to_string(meta))),
+        (CHECKSUM_KEY.to_owned(), crc32fast::hash(meta.as_bytes()).to_string()),
+        (META_KEY.to_owned(), meta),
     ]);
     let schema = Schema::new(fields).with_metadata(metadata);
     RecordBatch::try_new(Arc::new(schema), columns).map_err(encoding)
@@ -152,22 +155,6 @@ fn ts_column(times: ScalarBuffer<i64>) -> ArrayRef {
 
 fn ts_field() -> Field {
     Field::new("ts", DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, Some("UTC".into())), false)
-}
-
-/// Names the funding file by what it holds.
-fn digest_of(funding: &FundingColumns) -> String {
-    let mut sha = Sha256::new();
-    for column in [
-        funding.time_ms.inner(),
-        funding.bar.inner(),
-        funding.lane.inner(),
-        funding.rate_frac.inner(),
-        funding.mark_px.inner(),
-        funding.interval_ms.inner(),
-    ] {
-        sha.update(column.as_slice());
-    }
-    hex(&sha.finalize()[..8])
 }
 
 /// Removes temporary files of builders that died and funding files no store refers to. What cannot be removed stays.
