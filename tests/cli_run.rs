@@ -220,6 +220,12 @@ fn bounds_lie_on_both_sides_of_the_run() {
     let files = json(&work.path().join("out/manifest.json"))["files"].clone();
     assert!(files["bounds.csv"].is_string() && files["bounds.json"].is_string());
 
+    let overshoot = |file: &str| json(&work.path().join(file))["total_overshoot_cost"].as_f64().unwrap();
+    assert!(overshoot("out/metrics.json") > 0.0);
+    run(work.path(), "none", "--set execution.stop_overshoot=0");
+    // To the rounding of prices on the grid and of their differences.
+    assert!(overshoot("none/metrics.json").abs() < 1e-6, "a gap is no overshoot");
+
     // Without the flag the run itself is the same, and there are no bounds.
     run(work.path(), "alone", "--set execution.stop_overshoot=0.25 --set execution.bracket_policy=adaptive");
     assert!(!work.path().join("alone/bounds.json").exists());

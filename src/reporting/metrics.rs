@@ -107,7 +107,7 @@ metrics! {
     Bars "bars" Count Higher "Bars until the end, or until ruin.";
     Liquidations "liquidations" Count Lower "Fills that a liquidation made.";
     TotalInsurance "total_insurance" Usdt Lower "What the insurance fund paid in.";
-    TotalOvershootCost "total_overshoot_cost" Usdt Lower "Σ|base price − trigger|·quantity of stops and liquidations.";
+    TotalOvershootCost "total_overshoot_cost" Usdt Lower "Σ|base price − trigger|·quantity of stops and liquidations inside a bar; none where it opened beyond the trigger.";
     GrossPnl "gross_pnl" Usdt Higher "Profit at trigger prices, before every cost.";
     NetPnl "net_pnl" Usdt Higher "What is left of `gross_pnl` after all costs, funding and insurance.";
 }

@@ -1,7 +1,7 @@
 //! Where the money went: from what the prices alone would have earned to what was left, cost by cost.
 //!
-//! `gross` is the profit of the same fills at their trigger prices: before slippage, before a stop ran past its level,
-//! without fees. Every step after it is signed, a cost negative. Read next: [`super::trial`] streams the totals of a
+//! `gross` is the profit of the same fills at their trigger prices, or at the open that has passed them: before slippage,
+//! before a stop ran past its level, without fees. Every step after it is signed, a cost negative. Read next: [`super::trial`] streams the totals of a
 //! sweep's trial, this file adds the symbols of a single run.
 
 use serde_json::{Value, json};
@@ -18,11 +18,12 @@ pub fn slippage_usdt(fill: &Fill) -> f64 {
     fill.side.sign() * (fill.price - fill.base_px) * fill.qty
 }
 
-/// Cost of what lies between a fill's trigger and its base price, USDT: a stop that was run beyond its level or gapped
-/// through. 0 where the fill has no trigger.
+/// Cost of what lies between a fill's trigger and its base price, USDT: a stop that was run beyond its level. 0 where the
+/// fill has no trigger, and where the bar opened beyond it (semantics 2.4): nobody could have traded there, and a trail may
+/// have put it where the market no longer was.
 #[inline]
 pub fn overshoot_usdt(fill: &Fill) -> f64 {
-    if fill.trigger_px.is_nan() {
+    if fill.trigger_px.is_nan() || fill.flags.has(FillFlags::GAPPED) {
         return 0.0;
     }
     fill.side.sign() * (fill.base_px - fill.trigger_px) * fill.qty

@@ -6,7 +6,7 @@ use barloom::engine::api::{
 use barloom::market::Market;
 use barloom::reporting::table::Cells;
 use barloom::reporting::tables::ledger_lines;
-use barloom::reporting::waterfall::stale_mark_bars;
+use barloom::reporting::waterfall::{overshoot_usdt, slippage_usdt, stale_mark_bars};
 use barloom::reporting::{
     FlagSums, LotMethod, Metric, RunRecorder, TableKind, TrialStats, Waterfall, check_invariants, fills_by,
     flag_sums, trades,
@@ -268,6 +268,19 @@ fn liquidated() -> (Market, RunRecorder) {
     (market, recorder)
 }
 
+/// A buy stop at 100 that fills 3 at 102 before slippage: run inside the bar, or passed by its open.
+#[test]
+fn a_stop_has_overshoot_inside_a_bar_alone() {
+    let fill = Account::new(1_000.0, 1, 0.0).fill(0, 0, 3.0, 102.5);
+    let fill = Fill { base_px: 102.0, trigger_px: 100.0, flags: FillFlags::STOP_RUN, ..fill };
+    close(overshoot_usdt(&fill), 6.0);
+    close(slippage_usdt(&fill), 1.5);
+    let gapped = Fill { flags: FillFlags::GAPPED, ..fill };
+    assert_eq!(overshoot_usdt(&gapped), 0.0);
+    close(slippage_usdt(&gapped), 1.5);
+    assert_eq!(overshoot_usdt(&Fill { trigger_px: f64::NAN, ..fill }), 0.0);
+}
+
 #[test]
 fn a_liquidation_goes_through_all_books() {
     let (market, recorder) = liquidated();
@@ -282,8 +295,8 @@ fn a_liquidation_goes_through_all_books() {
         (Metric::TotalLiquidationFees, 2.0),
         (Metric::TotalFees, 0.0),
         (Metric::TotalInsurance, 12.0),
-        (Metric::TotalOvershootCost, 8.0),
-        (Metric::GrossPnl, -39.5),
+        (Metric::TotalOvershootCost, 0.0),
+        (Metric::GrossPnl, -47.5),
         (Metric::NetPnl, -40.0),
         (Metric::TotalReturn, -1.0),
         (Metric::FinalEquity, 0.0),
@@ -294,7 +307,7 @@ fn a_liquidation_goes_through_all_books() {
     }
     let waterfall = Waterfall::of(&recorder, &market, true);
     for ((name, found), expected) in
-        waterfall.total.signed().into_iter().zip([-39.5, 0.0, -2.5, -8.0, 0.0, -2.0, 12.0, -40.0])
+        waterfall.total.signed().into_iter().zip([-47.5, 0.0, -2.5, 0.0, 0.0, -2.0, 12.0, -40.0])
     {
         assert!((found - expected).abs() < 1e-8, "{name}: {found}, expected {expected}");
     }
