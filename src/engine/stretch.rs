@@ -1,5 +1,5 @@
-//! Stretches of bars in which nothing can happen but fills of level signals and the stops they bring: first where they
-//! are, mostly in mask words alone, then what they come to, one after the other, then the marks of all bars.
+//! Stretches of bars in which nothing can happen but fills of level signals, the stops they bring and funding: first where
+//! they are, mostly in mask words alone, then what they come to, one after the other, then the marks of all bars.
 //!
 //! The slow twin is [`Account::plain_bar`], bar by bar, which takes over wherever a bar has more in it. Three loops that
 //! do one thing each are several times as fast as one that does all: no sum of a bar waits for the fill before it, and
